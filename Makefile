@@ -1,0 +1,2 @@
+run test check lock:
+	python3 dev.py $@
