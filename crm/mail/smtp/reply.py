@@ -1,0 +1,89 @@
+"""What an SMTP server says: bytes in any fragments become whole replies."""
+
+import re
+from dataclasses import dataclass
+
+LINE_LIMIT = 4096
+"""Octets of one reply line; RFC 5321 4.5.3.1.5 asks for 512, servers write more."""
+
+REPLY_LIMIT = 65_536
+"""Octets of one whole reply, so that a babbling server cannot fill the memory."""
+
+_LINE = re.compile(rb"([2-5]\d\d)(?:([ -])(.*))?", re.DOTALL)
+_ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s+|$)")
+
+
+class Garbled(Exception):  # noqa: N818 - what happened on the wire, not a fault of ours
+    """The server does not speak SMTP any more; nothing that follows can be trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply, all its lines without code and line end, as the server wrote them.
+
+    The text may hold anything, the recipient's address among it: show it only through `Verdict`.
+    """
+
+    code: int
+    lines: tuple[bytes, ...]
+
+    @property
+    def enhanced(self) -> str | None:
+        """The RFC 3463 code that begins the text, where its class agrees with the reply's."""
+        found = _ENHANCED.match(self.lines[0].decode("utf-8", "replace"))
+        return found[1] if found and found[1][0] == str(self.code)[0] else None
+
+    @property
+    def text(self) -> str:
+        """All lines as one, each without its enhanced code."""
+        decoded = (line.decode("utf-8", "replace") for line in self.lines)
+        return " ".join(_ENHANCED.sub("", line, count=1) for line in decoded)
+
+
+class ReplyReader:
+    """Collects octets and hands out whole replies; keeps its place between calls."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._code = 0
+        self._lines: list[bytes] = []
+        self._size = 0
+
+    @property
+    def pending(self) -> bool:
+        """Whether something is held that no reply has been made of yet."""
+        return bool(self._buffer or self._lines)
+
+    def feed(self, data: bytes) -> None:
+        """Take what the socket gave."""
+        self._buffer += data
+
+    def take(self) -> Reply | None:
+        """Return the next whole reply, or None when more octets are needed.
+
+        Raises: `Garbled`, after which the reader must not be used again.
+        """
+        while (end := self._buffer.find(b"\n")) >= 0:
+            line = bytes(self._buffer[:end]).removesuffix(b"\r")
+            del self._buffer[: end + 1]
+            if self._last(line):
+                reply = Reply(self._code, tuple(self._lines))
+                self._lines.clear()
+                self._size = 0
+                return reply
+        if len(self._buffer) > LINE_LIMIT:
+            raise Garbled
+        return None
+
+    def _last(self, line: bytes) -> bool:
+        """Add a line to the reply; return whether it was its last."""
+        self._size += len(line)
+        found = _LINE.fullmatch(line)
+        if not found or len(line) > LINE_LIMIT or self._size > REPLY_LIMIT:
+            raise Garbled
+        code = int(found[1])
+        if self._lines and code != self._code:
+            raise Garbled
+        self._code = code
+        self._lines.append(found[3] or b"")
+        return found[2] != b"-"

@@ -1,0 +1,86 @@
+"""What became of one letter, in words that may be stored and shown."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from crm.mail.smtp.reply import Reply
+
+TEXT_LIMIT = 200
+_READ_LIMIT = 1000
+_MASK = "***"
+
+_RELAY_CODES = frozenset({421, 454, 530, 534, 535, 538})
+"""Refusals of the connection or of the sign-in, whatever command they answer."""
+
+_WORD = re.compile(r"[^\s<>()\[\],;\"]+")
+_AT = re.compile(r"@|\uff20|%40|&#0*64;|&#x0*40;|&commat;|=40|\+40", re.IGNORECASE)
+
+
+class Kind(StrEnum):
+    """The five ends of an attempt; only `UNCERTAIN` may have arrived without our knowing."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    LATER = "later"
+    NOT_HANDED_OVER = "not_handed_over"
+    UNCERTAIN = "uncertain"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How one attempt to hand over one letter ended.
+
+    `text` is one line without control characters, addresses masked. `relay_wide` says that the
+    relay, the connection or the sender was refused: it tells nothing about the recipient.
+    """
+
+    kind: Kind
+    code: int | None
+    enhanced: str | None
+    text: str
+    relay_wide: bool
+
+
+def judged(reply: Reply, *, private: Iterable[str] = (), relay_wide: bool = False) -> Verdict:
+    """Return what a 2xx, 4xx or 5xx reply means for the letter it answers."""
+    kind = {2: Kind.ACCEPTED, 4: Kind.LATER, 5: Kind.REJECTED}[reply.code // 100]
+    wide = relay_wide or reply.code in _RELAY_CODES
+    return Verdict(kind, reply.code, reply.enhanced, presentable(reply.text, private), wide)
+
+
+def not_handed_over(
+    text: str, reply: Reply | None = None, *, private: Iterable[str] = ()
+) -> Verdict:
+    """Return the verdict before the dot: the server has nothing, the letter may be tried again."""
+    if reply is None:
+        return Verdict(Kind.NOT_HANDED_OVER, None, None, presentable(text, private), True)
+    whole = presentable(f"{text}: {reply.text}", private)
+    return Verdict(Kind.NOT_HANDED_OVER, reply.code, reply.enhanced, whole, True)
+
+
+def refused_here(code: int, enhanced: str, text: str, *, relay_wide: bool = False) -> Verdict:
+    """Return the verdict that we give ourselves, before the server is asked."""
+    return Verdict(Kind.REJECTED, code, enhanced, text, relay_wide)
+
+
+def uncertain(text: str) -> Verdict:
+    """Return the verdict after the dot without a whole answer: the letter may have arrived."""
+    return Verdict(Kind.UNCERTAIN, None, None, presentable(text), False)
+
+
+def presentable(text: str, private: Iterable[str] = ()) -> str:
+    """Return one line of at most 200 characters without addresses and without the private words.
+
+    A word of fewer than three letters is not masked on its own: it would hit innocent text.
+    """
+    if len(text) > _READ_LIMIT:
+        text = text[:_READ_LIMIT].rpartition(" ")[0]
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    for word in private:
+        if len(word) >= 3:
+            whole = rf"(?<!\w){re.escape(word)}(?!\w)"
+            line = re.sub(whole, _MASK, line, flags=re.IGNORECASE)
+    line = _WORD.sub(lambda found: _MASK if _AT.search(found[0]) else found[0], line)
+    return line[:TEXT_LIMIT].rstrip()
