@@ -1,0 +1,1 @@
+"""Requests from the forms, and the appointments they become."""

@@ -1,0 +1,1 @@
+"""Campaigns: compose, check, approve, follow."""

@@ -1,0 +1,1 @@
+"""Purposes, consent texts, the ledger, standing, suppression, tokens, the gate."""

@@ -1,0 +1,47 @@
+"""The gate between dots and stops: one PostgreSQL advisory transaction lock.
+
+Senders pass through it shared, a window of recipients at a time. A stop is recorded and committed
+first, without the gate; then ``barrier`` takes the gate exclusively in a transaction of its own
+and lets go. PostgreSQL serves waiters in order, so a stop is never starved, and every window
+that begins after the barrier reads the stop.
+"""
+
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+KEY = 0x0BE7_117E
+BARRIER_MS = 1500
+"""How long a person waits for the promise "nothing leaves any more": the contract allows 2 s."""
+STUCK_AFTER_MS = "5000"
+"""PostgreSQL takes the gate from a sender that has stood still in it for so long."""
+
+
+def enter(session: Session) -> None:
+    """Pass shared, until the transaction ends. Look at consent in a later statement than this:
+    in the same one, or under REPEATABLE READ, the look would be older than the lock.
+    """
+    session.execute(_ENTER, {"key": KEY, "idle": STUCK_AFTER_MS})
+
+
+_ENTER = text("""
+    SELECT set_config('idle_in_transaction_session_timeout', :idle, true),
+           pg_advisory_xact_lock_shared(:key)
+""")
+
+
+def barrier(session: Session) -> bool:
+    """Return whether every window begun before now has ended.
+
+    Call after the stop is committed, with no transaction open; it opens and ends its own. False
+    means that a sender did not come out of the gate in BARRIER_MS: the stop stands all the same,
+    but a letter in that sender's hands may still go.
+    """
+    try:
+        session.execute(text(f"SET LOCAL lock_timeout = {BARRIER_MS}"))
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEY})
+    except OperationalError:
+        session.rollback()
+        return False
+    session.rollback()  # nothing was written; letting go is all that is left to do
+    return True

@@ -1,0 +1,89 @@
+"""The signed links in our letters, and the keyed tokens of the stop list.
+
+A link carries one narrow right and no address. It is signed with the newest key and verified
+with any, so links live through key rotation; an unsubscribe link never expires, because people
+unsubscribe from letters two years old.
+"""
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from crm.consent.rules import Channel, Purpose
+from crm.errors import InvalidToken
+
+
+class Right(StrEnum):
+    """What a link may do. Each right has a salt of its own: one link cannot pass for another."""
+
+    UNSUBSCRIBE = "unsubscribe.v1"
+    CONFIRM = "confirm.v1"
+    APPOINTMENT = "appointment.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    """Stop this purpose on this channel for this address. ``delivery_id`` names the letter."""
+
+    address_id: int
+    purpose: Purpose
+    channel: Channel
+    delivery_id: int | None
+
+
+def signer(right: Right, keys: tuple[str, ...]) -> URLSafeSerializer:
+    """Return what signs and reads links of one kind; keep it where many are minted."""
+    # itsdangerous signs with the last key of the list and verifies with any of them.
+    return URLSafeSerializer(
+        list(reversed(keys)), salt=right.value, signer_kwargs={"digest_method": hashlib.sha256}
+    )
+
+
+def mint(by: URLSafeSerializer, *payload: Any) -> str:
+    """Return the token that carries ``payload``: ids and short words, never an address."""
+    return str(by.dumps(payload))
+
+
+def mint_unsubscribe(by: URLSafeSerializer, token: Unsubscribe) -> str:
+    """Return the unsubscribe token of one letter to one address."""
+    return mint(by, token.address_id, token.purpose[0], token.channel[0], token.delivery_id)
+
+
+def read(right: Right, token: str, *, keys: tuple[str, ...]) -> list[Any]:
+    """Return what the token carries. Raises InvalidToken if no key of ours signed it."""
+    try:
+        payload = signer(right, keys).loads(token)
+    except BadSignature as error:
+        raise InvalidToken from error
+    if not isinstance(payload, list):
+        raise InvalidToken
+    return payload
+
+
+def read_unsubscribe(token: str, *, keys: tuple[str, ...]) -> Unsubscribe:
+    """Return the right the token carries. Raises InvalidToken."""
+    address_id, purpose, channel, delivery_id = read(Right.UNSUBSCRIBE, token, keys=keys)
+    return Unsubscribe(address_id, _PURPOSES[purpose], _CHANNELS[channel], delivery_id)
+
+
+def suppression_token(kind: str, value: str, *, key: str) -> bytes:
+    """Return the keyed token of a normalised address: 32 bytes, useless without the key."""
+    return hmac.digest(key.encode(), f"{kind}:{value}".encode(), "sha256")
+
+
+def suppression_tokens(kind: str, value: str, *, keys: tuple[str, ...]) -> list[bytes]:
+    """Return the token under every key, newest first: an entry may be older than today's key."""
+    return [suppression_token(kind, value, key=key) for key in keys]
+
+
+def key_id(key: str) -> str:
+    """Return a short public name for a key."""
+    return hashlib.sha256(key.encode()).hexdigest()[:8]
+
+
+_PURPOSES = {purpose[0]: purpose for purpose in Purpose}
+_CHANNELS = {channel[0]: channel for channel in Channel}

@@ -1,0 +1,1 @@
+"""Mailings and deliveries, and the engine that dispatches them."""

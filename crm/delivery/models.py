@@ -1,0 +1,170 @@
+"""Mailings, their recipients, and what becomes of each.
+
+A delivery's row is written once, at launch. What happens to it is added beside it:
+
+    intent without outcome or retry    sending: it may be on the wire
+    retry                              queued again, with the time of the next try
+    outcome                            accepted, withheld, failed or uncertain: the end
+    none of these                      queued
+
+so that ``planned = queued + sending + accepted + withheld + failed + uncertain`` is counted from
+rows and holds at every commit, and nothing is ever searched for.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.consent.rules import Channel, Purpose, Reason
+from crm.db import Base
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+
+
+class Mailing(Base, kw_only=True):
+    """A letter frozen at launch, and how it is to go. Campaigns and appointments stand above."""
+
+    __tablename__ = "mailings"
+    __table_args__ = (
+        Index("ix_mailings_open", "state", "due_at", postgresql_where=text("state <> 'finished'")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    purpose: Mapped[Purpose]
+    channel: Mapped[Channel] = mapped_column(default=Channel.EMAIL)
+    lane: Mapped[Lane]
+    state: Mapped[MailingState]
+    letter: Mapped[dict[str, Any]]
+    """``letters.compile.CompiledLetter`` as JSON: constant pieces and slots."""
+    envelope: Mapped[dict[str, Any]]
+    """``mail.message.Envelope`` as JSON: who it is from, frozen with the letter."""
+    due_at: Mapped[datetime]
+    created_at: Mapped[datetime]
+    planned: Mapped[int | None] = mapped_column(default=None)
+    """How many deliveries were written at launch; None before it."""
+    launched_at: Mapped[datetime | None] = mapped_column(default=None)
+    ended_at: Mapped[datetime | None] = mapped_column(default=None)
+    held_because: Mapped[str | None] = mapped_column(String(200), default=None)
+
+
+class Delivery(Base, kw_only=True):
+    """One letter to one address. A mailing reaches an address once."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (UniqueConstraint("mailing_id", "address_id"), Index(None, "address_id"))
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    address_id: Mapped[int] = mapped_column(ForeignKey("addresses.id"))
+    contact_id: Mapped[int | None] = mapped_column(ForeignKey("contacts.id"))
+    """Whose name the letter bears; None where a test letter goes to staff."""
+    provider: Mapped[str] = mapped_column(String(16))
+
+
+class Lease(Base, kw_only=True):
+    """A sender's right to a piece of work. Its fence is the number every write is checked by."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index(None, "state", postgresql_where=text("state = 'live'")),)
+
+    fence: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    lane: Mapped[Lane]
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    state: Mapped[LeaseState] = mapped_column(default=LeaseState.LIVE)
+    beats: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Counted up by its holder; dead when it has not moved for 30 s of a watcher's own clock."""
+    taken_at: Mapped[datetime]
+
+
+class Range(Base, kw_only=True):
+    """Deliveries ``low`` to ``high`` of one mailing and one provider, leased as a whole."""
+
+    __tablename__ = "ranges"
+    __table_args__ = (
+        Index(
+            "ix_ranges_free",
+            "lane",
+            "id",
+            postgresql_where=text("fence IS NULL AND NOT done"),
+        ),
+        Index("ix_ranges_open", "mailing_id", postgresql_where=text("NOT done")),
+        Index(None, "fence", postgresql_where=text("fence IS NOT NULL AND NOT done")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    lane: Mapped[Lane]
+    provider: Mapped[str] = mapped_column(String(16))
+    low: Mapped[int] = mapped_column(BigInteger)
+    high: Mapped[int] = mapped_column(BigInteger)
+    next_id: Mapped[int] = mapped_column(BigInteger)
+    """The first delivery no intent was ever written for."""
+    fence: Mapped[int | None] = mapped_column(ForeignKey("leases.fence"), default=None)
+    done: Mapped[bool] = mapped_column(default=False)
+    """Every delivery of it has had its intent, or was cancelled."""
+
+
+class Intent(Base, kw_only=True):
+    """That a sender was about to write this letter. No body leaves without one."""
+
+    __tablename__ = "intents"
+    __table_args__ = (Index(None, "fence"), Index(None, "mailing_id"))
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
+    fence: Mapped[int] = mapped_column(ForeignKey("leases.fence"), primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    tries: Mapped[int]
+    """1 for the first try."""
+    at: Mapped[datetime]
+
+
+class Outcome(Base, kw_only=True):
+    """How a delivery ended. There is one at most, and it is never changed."""
+
+    __tablename__ = "outcomes"
+    __table_args__ = (Index(None, "mailing_id", "state"),)
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    state: Mapped[DeliveryState]
+    at: Mapped[datetime]
+    reason: Mapped[Reason | None] = mapped_column(default=None)
+    """Why it was withheld."""
+    event_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """The ledger event that decided: the stop that forbade, the confirmation that allowed."""
+    code: Mapped[int | None] = mapped_column(default=None)
+    reply: Mapped[str | None] = mapped_column(String(200), default=None)
+    """The relay's answer, addresses masked."""
+
+
+class Retry(Base, kw_only=True):
+    """A delivery that waits for another try."""
+
+    __tablename__ = "retries"
+    __table_args__ = (
+        Index(
+            "ix_retries_due", "lane", "due_at", "delivery_id", postgresql_where=text("fence IS NULL")
+        ),
+        Index(None, "mailing_id"),
+        Index(None, "fence", postgresql_where=text("fence IS NOT NULL")),
+    )
+
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    lane: Mapped[Lane]
+    due_at: Mapped[datetime]
+    tries: Mapped[int]
+    """How many were made."""
+    reply: Mapped[str | None] = mapped_column(String(200), default=None)
+    fence: Mapped[int | None] = mapped_column(ForeignKey("leases.fence"), default=None)
+
+
+class Pace(Base, kw_only=True):
+    """A bucket of letters that may leave now: its truth is here, so a flushed broker refills none."""
+
+    __tablename__ = "paces"
+
+    name: Mapped[str] = mapped_column(String(32), primary_key=True)
+    tokens: Mapped[float]
+    filled_at: Mapped[datetime]

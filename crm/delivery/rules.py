@@ -1,0 +1,68 @@
+"""When to try again, how fast to go, and how what a relay said becomes what is stored."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from crm.consent.rules import Purpose
+from crm.delivery.states import DeliveryState
+
+WINDOW = 32
+"""Recipients between two looks at consent, and connections a bulk sender keeps."""
+RANGE_SIZE = 500
+"""Deliveries leased at a time."""
+LOOK_S = 0.25
+"""No dot is written later than this after the look at consent that allowed it."""
+DEAD_AFTER_S = 30.0
+"""A lease whose counter has not moved for so long, by the watcher's own clock, is dead."""
+OVERDUE_AFTER = timedelta(hours=1)
+"""A mailing that missed its time by more waits for a person instead of firing."""
+MAX_TRIES = 5
+_PAUSES = (
+    timedelta(minutes=15),
+    timedelta(hours=1),
+    timedelta(hours=4),
+    timedelta(hours=12),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """How one try ended: ``retry_at`` for another one, or the final ``state``."""
+
+    state: DeliveryState
+    retry_at: datetime | None = None
+
+
+def after_refusal(tries: int, *, at: datetime) -> Settled:
+    """Return what follows the ``tries``-th temporary refusal (4xx): a pause, or the end.
+
+    >>> after_refusal(5, at=datetime(2027, 3, 1)).state.value
+    'failed'
+    """
+    if tries >= MAX_TRIES:
+        return Settled(state=DeliveryState.FAILED)
+    return Settled(state=DeliveryState.QUEUED, retry_at=at + _PAUSES[tries - 1])
+
+
+def after_doubt(purpose: Purpose, tries: int, *, at: datetime) -> Settled:
+    """Return what follows a letter that may have arrived.
+
+    A promotional letter is never sent twice: one lost is better than one doubled. A service
+    letter is tried once more, with the same Message-ID.
+    """
+    if purpose is Purpose.SERVICE and tries == 1:
+        return Settled(state=DeliveryState.QUEUED, retry_at=at)
+    return Settled(state=DeliveryState.UNCERTAIN)
+
+
+def refill(tokens: float, *, seconds: float, per_minute: int) -> float:
+    """Return what the bucket holds ``seconds`` later.
+
+    It holds two seconds' worth at most (one letter at least), so that an outage is not followed
+    by a burst. A clock that went back adds nothing.
+
+    >>> refill(0, seconds=3600, per_minute=600)
+    20.0
+    """
+    brim = max(1.0, per_minute / 30)
+    return min(brim, tokens + max(0.0, seconds) * per_minute / 60)

@@ -1,0 +1,248 @@
+"""What staff and other features do to mailings: schedule, enlist, pause, resume, stop, count."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, insert, literal, select, text, update
+from sqlalchemy.orm import Session
+
+from crm.consent.rules import Purpose, Reason
+from crm.contacts.models import Address
+from crm.delivery.models import Delivery, Mailing, Outcome, Range
+from crm.delivery.rules import RANGE_SIZE
+from crm.delivery.states import DeliveryState, Lane, MailingState
+from crm.errors import NotFound, WrongState
+from crm.letters.compiled import CompiledLetter
+from crm.mail.message import Envelope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """A mailing counted from its rows. ``planned`` is the sum of all the rest."""
+
+    planned: int
+    queued: int
+    sending: int
+    accepted: int
+    withheld: int
+    failed: int
+    uncertain: int
+    reasons: dict[Reason, int]
+
+    @property
+    def settled(self) -> int:
+        """Return how many have ended, one way or another."""
+        return self.accepted + self.withheld + self.failed + self.uncertain
+
+
+def find(session: Session, mailing_id: int) -> Mailing:
+    """Return the mailing. Raises NotFound."""
+    mailing = session.get(Mailing, mailing_id)
+    if mailing is None:
+        raise NotFound(f"mailing {mailing_id}")
+    return mailing
+
+
+def schedule(
+    session: Session,
+    letter: CompiledLetter,
+    envelope: Envelope,
+    *,
+    purpose: Purpose,
+    due_at: datetime,
+    at: datetime,
+) -> Mailing:
+    """Freeze a letter as a mailing that the worker will launch when it is due."""
+    mailing = Mailing(
+        purpose=purpose,
+        lane=Lane.BULK,
+        state=MailingState.SCHEDULED,
+        letter=letter.to_json(),
+        envelope=envelope.to_json(),
+        due_at=due_at,
+        created_at=at,
+    )
+    session.add(mailing)
+    session.flush()
+    return mailing
+
+
+def send_one(
+    session: Session,
+    letter: CompiledLetter,
+    envelope: Envelope,
+    *,
+    address: Address,
+    contact_id: int | None,
+    at: datetime,
+) -> Delivery:
+    """Queue one service letter on the fast lane. It leaves after the caller's commit."""
+    mailing = Mailing(
+        purpose=Purpose.SERVICE,
+        lane=Lane.SERVICE,
+        state=MailingState.RUNNING,
+        letter=letter.to_json(),
+        envelope=envelope.to_json(),
+        due_at=at,
+        created_at=at,
+        launched_at=at,
+        planned=1,
+    )
+    session.add(mailing)
+    session.flush()
+    delivery = Delivery(
+        mailing_id=mailing.id,
+        address_id=address.id,
+        contact_id=contact_id,
+        provider=address.provider,
+    )
+    session.add(delivery)
+    session.flush()
+    session.add(
+        Range(
+            mailing_id=mailing.id,
+            lane=Lane.SERVICE,
+            provider=address.provider,
+            low=delivery.id,
+            high=delivery.id,
+            next_id=delivery.id,
+        )
+    )
+    session.flush()
+    return delivery
+
+
+def enlist(session: Session, mailing: Mailing, people: Select[Any], *, at: datetime) -> int:
+    """Write a delivery for each of ``people`` and start the mailing; return how many they are.
+
+    Args:
+        session: flushed, not committed.
+        mailing: scheduled, its row locked by the caller.
+        people: selects ``address_id, contact_id, provider``, an address once at most.
+        at: the moment of launch.
+
+    """
+    chosen = people.subquery()
+    rows = select(
+        literal(mailing.id), chosen.c.address_id, chosen.c.contact_id, chosen.c.provider
+    ).order_by(chosen.c.provider, chosen.c.address_id)
+    session.execute(
+        insert(Delivery).from_select(["mailing_id", "address_id", "contact_id", "provider"], rows)
+    )
+    session.execute(text(_CUT_INTO_RANGES), {"mailing_id": mailing.id, "size": RANGE_SIZE})
+    mailing.planned = session.scalar(
+        select(func.count()).select_from(Delivery).where(Delivery.mailing_id == mailing.id)
+    )
+    mailing.state, mailing.launched_at = MailingState.RUNNING, at
+    session.flush()
+    return mailing.planned or 0
+
+
+_CUT_INTO_RANGES = """
+    INSERT INTO ranges (mailing_id, lane, provider, low, high, next_id, done)
+    SELECT mailing_id, 'bulk', provider, min(id), max(id), min(id), false
+    FROM (
+        SELECT id, mailing_id, provider,
+               (row_number() OVER (PARTITION BY provider ORDER BY id) - 1) / :size AS piece
+        FROM deliveries WHERE mailing_id = :mailing_id
+    ) AS numbered
+    GROUP BY mailing_id, provider, piece ORDER BY min(id)
+"""
+
+
+def pause(session: Session, mailing_id: int) -> None:
+    """Pause a running mailing. Raises WrongState. After the commit comes ``gate.barrier``."""
+    _move(session, mailing_id, {MailingState.RUNNING}, MailingState.PAUSED)
+
+
+def resume(session: Session, mailing_id: int) -> None:
+    """Let a paused or held mailing run again. Raises WrongState."""
+    _move(session, mailing_id, {MailingState.PAUSED, MailingState.HELD}, MailingState.RUNNING)
+
+
+def stop(session: Session, mailing_id: int, *, at: datetime) -> None:
+    """Stop a mailing for good. Raises WrongState. After the commit comes ``gate.barrier``.
+
+    Housekeeping then writes down that the rest was withheld (``close.wind_down``).
+    """
+    unended = set(MailingState) - {MailingState.STOPPED, MailingState.FINISHED}
+    _move(session, mailing_id, unended, MailingState.STOPPED)
+    session.execute(update(Mailing).where(Mailing.id == mailing_id).values(ended_at=at))
+
+
+def _move(
+    session: Session, mailing_id: int, before: set[MailingState], after: MailingState
+) -> None:
+    moved = session.scalar(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.state.in_(before))
+        .values(state=after, held_because=None)
+        .returning(Mailing.id)
+    )
+    if moved is None:
+        raise WrongState(f"mailing {find(session, mailing_id).id} cannot become {after.value}")
+
+
+def tally(session: Session, mailing_id: int) -> Tally:
+    """Count a mailing from its rows, each state by itself, in one snapshot."""
+    counted = session.execute(text(_COUNT), {"mailing_id": mailing_id}).mappings().one()
+    reasons = session.execute(
+        select(Outcome.reason, func.count())
+        .where(Outcome.mailing_id == mailing_id, Outcome.state == DeliveryState.WITHHELD)
+        .group_by(Outcome.reason)
+    )
+    return Tally(
+        **{name: int(value) for name, value in counted.items()},
+        reasons={reason: count for reason, count in reasons if reason is not None},
+    )
+
+
+_COUNT = """
+    WITH d AS (
+        SELECT id,
+               EXISTS (SELECT 1 FROM intents i WHERE i.delivery_id = deliveries.id) AS intended,
+               EXISTS (SELECT 1 FROM retries r WHERE r.delivery_id = deliveries.id) AS waiting
+        FROM deliveries WHERE mailing_id = :mailing_id
+    )
+    SELECT count(*) AS planned,
+           count(*) FILTER (WHERE o.state IS NULL AND (waiting OR NOT intended)) AS queued,
+           count(*) FILTER (WHERE o.state IS NULL AND intended AND NOT waiting) AS sending,
+           count(*) FILTER (WHERE o.state = 'accepted') AS accepted,
+           count(*) FILTER (WHERE o.state = 'withheld') AS withheld,
+           count(*) FILTER (WHERE o.state = 'failed') AS failed,
+           count(*) FILTER (WHERE o.state = 'uncertain') AS uncertain
+    FROM d LEFT JOIN outcomes o ON o.delivery_id = d.id
+"""
+
+
+def pending_at(session: Session, address_id: int) -> int:
+    """Return how many promotional letters to this address are planned and not yet ended."""
+    waiting = (
+        select(func.count())
+        .select_from(Delivery)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .outerjoin(Outcome, Outcome.delivery_id == Delivery.id)
+        .where(
+            Delivery.address_id == address_id,
+            Mailing.purpose == Purpose.MARKETING,
+            Outcome.delivery_id.is_(None),
+        )
+    )
+    return session.scalar(waiting) or 0
+
+
+def last_accepted(session: Session, address_id: int) -> datetime | None:
+    """Return when the last promotional letter to this address was taken by the relay."""
+    return session.scalar(
+        select(func.max(Outcome.at))
+        .join(Delivery, Delivery.id == Outcome.delivery_id)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .where(
+            Delivery.address_id == address_id,
+            Mailing.purpose == Purpose.MARKETING,
+            Outcome.state == DeliveryState.ACCEPTED,
+        )
+    )
+
+

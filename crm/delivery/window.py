@@ -1,0 +1,293 @@
+"""The two transactions of a window: (a) intents, durable and under the fence; (b) the look.
+
+Both read columns, never ORM objects: an identity map would answer with what it knew before.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm import Session
+
+from crm.consent.models import AddressStanding, Suppression
+from crm.consent.rules import Bars, Channel, Purpose, Reason, Standing, refusal
+from crm.consent.tokens import suppression_tokens
+from crm.contacts.models import Address, Contact
+from crm.delivery.lease import Work, beat
+from crm.delivery.models import Delivery, Intent, Lease, Mailing, Outcome, Range, Retry
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """Whom one letter of a window is for, and what its slots need."""
+
+    delivery_id: int
+    address_id: int
+    value: str | None
+    """None where the address was destroyed since launch."""
+    kind: str
+    first_name: str
+    patronymic: str
+    confirmed_at: datetime | None
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one recipient in one window: an end, or a retry."""
+
+    delivery_id: int
+    state: DeliveryState
+    """QUEUED goes with ``retry_at``."""
+    at: datetime
+    tries: int
+    retry_at: datetime | None = None
+    reason: Reason | None = None
+    event_id: int | None = None
+    code: int | None = None
+    reply: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the look at one recipient found. ``refused`` is None where the dot may be written."""
+
+    mailing: MailingState
+    fenced: bool
+    refused: Reason | None
+    event_id: int | None
+    """The ledger event that decided: the stop, or the confirmation that allows."""
+
+
+def begin(session: Session, work: Work) -> MailingState:
+    """Open transaction (a): beat under the fence and hold the mailing's state. Raises Fenced."""
+    beat(session, work.fence)
+    state = session.scalar(
+        select(Mailing.state).where(Mailing.id == work.mailing_id).with_for_update(read=True)
+    )
+    assert state is not None  # noqa: S101 - a lease's foreign key says so
+    return state
+
+
+def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:
+    """Write intents for the next recipients of ``work`` and return them; none when it is done."""
+    tries = (
+        _next_of_range(session, work.range_id, limit=limit)
+        if work.range_id is not None
+        else _next_retries(session, work.fence, limit=limit)
+    )
+    if not tries:
+        return []
+    session.execute(
+        insert(Intent),
+        [
+            {
+                "delivery_id": delivery_id,
+                "fence": work.fence,
+                "mailing_id": work.mailing_id,
+                "tries": made + 1,
+                "at": at,
+            }
+            for delivery_id, made in tries.items()
+        ],
+    )
+    return [_recipient(row, tries[row.id] + 1) for row in _people(session, list(tries))]
+
+
+def settle(session: Session, work: Work, lane: Lane, results: Iterable[Result]) -> None:
+    """Write down results. Belongs into a transaction that ``begin`` opened."""
+    ended = [result for result in results if result.state is not DeliveryState.QUEUED]
+    again = [result for result in results if result.state is DeliveryState.QUEUED]
+    if ended:
+        session.execute(
+            upsert(Outcome).on_conflict_do_nothing(),
+            [
+                {
+                    "delivery_id": result.delivery_id,
+                    "mailing_id": work.mailing_id,
+                    "state": result.state,
+                    "at": result.at,
+                    "reason": result.reason,
+                    "event_id": result.event_id,
+                    "code": result.code,
+                    "reply": result.reply,
+                }
+                for result in ended
+            ],
+        )
+    if again:
+        session.execute(
+            upsert(Retry).on_conflict_do_nothing(),
+            [
+                {
+                    "delivery_id": result.delivery_id,
+                    "mailing_id": work.mailing_id,
+                    "lane": lane,
+                    "due_at": result.retry_at,
+                    "tries": result.tries,
+                    "reply": result.reply,
+                    "fence": None,
+                }
+                for result in again
+            ],
+        )
+
+
+def look(
+    session: Session,
+    work: Work,
+    recipients: Sequence[Recipient],
+    *,
+    purpose: Purpose,
+    channel: Channel,
+    keys: tuple[str, ...],
+    at: datetime,
+) -> dict[int, Look]:
+    """Return what is known at this moment of each recipient, by delivery.
+
+    Call inside the gate: the statements here must begin after the lock is held.
+    """
+    listed = _listed(session, recipients, purpose, keys=keys)
+    rows = session.execute(
+        select(
+            Delivery.id,
+            Address.value,
+            Address.blocked_at,
+            Address.destroyed_at,
+            Mailing.state.label("mailing_state"),
+            Lease.state.label("lease_state"),
+            AddressStanding.grant_event_id,
+            AddressStanding.stop_event_id,
+            *(getattr(AddressStanding, field.name) for field in fields(Standing)),
+        )
+        .join(Address, Address.id == Delivery.address_id)
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .join(Lease, Lease.fence == work.fence)
+        .outerjoin(
+            AddressStanding,
+            and_(
+                AddressStanding.address_id == Delivery.address_id,
+                AddressStanding.purpose == purpose,
+                AddressStanding.channel == channel,
+            ),
+        )
+        .where(Delivery.id.in_([recipient.delivery_id for recipient in recipients]))
+    )
+    return {row.id: _seen(row, purpose, suppressed=row.id in listed, at=at) for row in rows}
+
+
+def _seen(row: Row[Any], purpose: Purpose, *, suppressed: bool, at: datetime) -> Look:
+    standing = Standing(**{field.name: getattr(row, field.name) for field in fields(Standing)})
+    bars = Bars(
+        blocked=row.blocked_at is not None,
+        destroyed=row.destroyed_at is not None or row.value is None,
+        suppressed=suppressed,
+    )
+    refused = refusal(purpose, standing, bars, at=at)
+    return Look(
+        mailing=row.mailing_state,
+        fenced=row.lease_state is not LeaseState.LIVE,
+        refused=refused,
+        event_id=row.stop_event_id if refused else row.grant_event_id,
+    )
+
+
+def _listed(
+    session: Session, recipients: Sequence[Recipient], purpose: Purpose, *, keys: tuple[str, ...]
+) -> set[int]:
+    owner = {
+        token: recipient.delivery_id
+        for recipient in recipients
+        if recipient.value is not None
+        for token in suppression_tokens(recipient.kind, recipient.value, keys=keys)
+    }
+    found = session.scalars(
+        select(Suppression.token).where(
+            Suppression.token.in_(list(owner)),
+            Suppression.purpose == purpose,
+            Suppression.lifted_at.is_(None),
+        )
+    )
+    return {owner[bytes(token)] for token in found}
+
+
+def _next_of_range(session: Session, range_id: int, *, limit: int) -> dict[int, int]:
+    piece = session.execute(
+        select(Range.mailing_id, Range.next_id, Range.high, Range.done)
+        .where(Range.id == range_id)
+        .with_for_update()
+    ).one()
+    if piece.done:
+        return {}
+    ids = session.scalars(
+        select(Delivery.id)
+        .where(
+            Delivery.mailing_id == piece.mailing_id,
+            Delivery.id >= piece.next_id,
+            Delivery.id <= piece.high,
+        )
+        .order_by(Delivery.id)
+        .limit(limit)
+    ).all()
+    after = ids[-1] + 1 if ids else piece.high + 1
+    session.execute(
+        update(Range)
+        .where(Range.id == range_id)
+        .values(next_id=after, done=after > piece.high or len(ids) < limit)
+    )
+    return dict.fromkeys(ids, 0)
+
+
+def _next_retries(session: Session, fence: int, *, limit: int) -> dict[int, int]:
+    chosen = select(Retry.delivery_id).where(Retry.fence == fence).limit(limit)
+    rows = session.execute(
+        delete(Retry)
+        .where(Retry.delivery_id.in_(chosen))
+        .returning(Retry.delivery_id, Retry.tries)
+        .execution_options(synchronize_session=False)
+    )
+    return {delivery_id: tries for delivery_id, tries in rows}
+
+
+def _people(session: Session, delivery_ids: list[int]) -> Sequence[Any]:
+    return session.execute(
+        select(
+            Delivery.id,
+            Delivery.address_id,
+            Address.value,
+            Address.kind,
+            Contact.first_name,
+            Contact.patronymic,
+            AddressStanding.confirmed_at,
+        )
+        .join(Mailing, Mailing.id == Delivery.mailing_id)
+        .join(Address, Address.id == Delivery.address_id)
+        .outerjoin(Contact, Contact.id == Delivery.contact_id)
+        .outerjoin(
+            AddressStanding,
+            and_(
+                AddressStanding.address_id == Delivery.address_id,
+                AddressStanding.purpose == Mailing.purpose,
+                AddressStanding.channel == Mailing.channel,
+            ),
+        )
+        .where(Delivery.id.in_(delivery_ids))
+        .order_by(Delivery.id)
+    ).all()
+
+
+def _recipient(row: Any, tries: int) -> Recipient:
+    return Recipient(
+        delivery_id=row.id,
+        address_id=row.address_id,
+        value=row.value,
+        kind=row.kind.value,
+        first_name=row.first_name or "",
+        patronymic=row.patronymic or "",
+        confirmed_at=row.confirmed_at,
+        tries=tries,
+    )

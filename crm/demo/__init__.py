@@ -1,0 +1,1 @@
+"""An invented clinic: people, consents, campaigns and requests to look at."""

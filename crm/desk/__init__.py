@@ -1,0 +1,1 @@
+"""Pages that look across features: today, the contact list and card."""

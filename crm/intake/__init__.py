@@ -1,0 +1,1 @@
+"""Site forms, submissions, double opt-in."""
