@@ -1,0 +1,107 @@
+"""What tests in a real browser share: a Chromium that stays on this machine, and its witnesses.
+
+with browser.new_context(**support.DESKTOP) as context:
+    page = context.new_page()
+    witness = support.watch(page, origin)
+    page.goto(f"{origin}/contacts")
+    support.check_page(page, witness)
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--disable-domain-reliability",
+    "--proxy-server=http://127.0.0.1:9",
+    "--proxy-bypass-list=127.0.0.1",
+)
+DESKTOP = ViewportSize(width=1440, height=900)
+PHONE = ViewportSize(width=390, height=844)
+SIZES = {"desktop": DESKTOP, "phone": PHONE}
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+NOTE_VIOLATIONS = """
+window.__violations = [];
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.__violations.push(`${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}`);
+});
+"""
+RUN_AXE = """
+async (tags) => (await axe.run(document, {runOnly: {type: "tag", values: tags}})).violations
+  .map((fault) => ({id: fault.id, impact: fault.impact, nodes: fault.nodes.map(
+    (node) => `${node.target.join(" ")}: ${node.any.concat(node.all).map((why) => why.message)[0] ?? ""}`)}))
+"""
+
+
+@dataclass
+class Witness:
+    """What a page did that no page of ours may do."""
+
+    origin: str
+    foreign: list[str] = field(default_factory=list)
+    """Requests that left our own address."""
+    complaints: list[str] = field(default_factory=list)
+    """Errors on the console and uncaught exceptions."""
+
+
+def launch(playwright: Playwright) -> Browser:
+    """Return a headless Chromium of this machine that reaches 127.0.0.1 and nothing else."""
+    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+
+
+def watch(page: Page, origin: str) -> Witness:
+    """Note what ``page`` does from now on; call before the first ``goto``."""
+    witness = Witness(origin=origin)
+
+    def note_request(request: Request) -> None:
+        if not request.url.startswith((origin, "data:", "blob:", "about:")):
+            witness.foreign.append(request.url)
+
+    page.add_init_script(NOTE_VIOLATIONS)
+    page.on("request", note_request)
+    page.on("pageerror", lambda error: witness.complaints.append(str(error)))
+    return witness
+
+
+def axe(page: Page) -> list[dict[str, Any]]:
+    """Return what axe finds wrong with the page as it stands: WCAG 2.2 AA and best practice."""
+    # Evaluated, not added as a script element: the policy of our pages refuses the latter.
+    page.evaluate(AXE.read_text())
+    found: list[dict[str, Any]] = page.evaluate(RUN_AXE, TAGS)
+    return found
+
+
+def csp_violations(page: Page) -> list[str]:
+    """Return what the Content-Security-Policy of the present document had to block."""
+    found: list[str] = page.evaluate("() => window.__violations")
+    return found
+
+
+def overflow(page: Page) -> int:
+    """Return by how many pixels the page is wider than the window."""
+    wider: int = page.evaluate(
+        "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    return wider
+
+
+def check_page(page: Page, witness: Witness) -> None:
+    """Assert what every page owes: accessible, inside its policy, at home, no wider than it may."""
+    assert axe(page) == []
+    assert csp_violations(page) == []
+    assert witness.foreign == []
+    assert witness.complaints == []
+    assert overflow(page) <= 0, f"{page.url} is {overflow(page)} px too wide"
