@@ -13,7 +13,13 @@ from devtools.terminal import working
 BUILD = ROOT / "crm" / "static" / "build"
 STAMP = BUILD / "sources.sha256"
 TRANSLATIONS = ROOT / "crm" / "translations"
-ASSET_SOURCES = ("assets/**/*", "package.json", "package-lock.json", "devtools/assets.py")
+ASSET_SOURCES = (
+    "assets/**/*",
+    "templates/**/*.html",  # they name the icons that go into the sprite
+    "package.json",
+    "package-lock.json",
+    "devtools/assets.py",
+)
 
 
 def ready() -> None:

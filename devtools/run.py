@@ -79,6 +79,7 @@ def _letters(variables: services.Variables) -> list[Program]:
         return []
     smtp, pages = ports.free(), ports.free(preferred=LETTERS_PORT)
     variables["SMTP_URL"] = f"smtp://{ports.LOOPBACK}:{smtp}?starttls=never"
+    services.tell_catcher(variables["SMTP_URL"])
     variables["LETTERS_URL"] = f"http://{ports.LOOPBACK}:{pages}"
     command = [str(PYTHON), "-m", "devtools.catcher", "--store", str(VAR / "letters")]
     return [Program("the mail catcher", [*command, "--smtp", str(smtp), "--http", str(pages)])]

@@ -16,14 +16,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from devtools import environment, orphans, shared
-from devtools.files import locked, opened, secret, take
+from devtools.files import locked, opened, secret, take, write_private
 from devtools.paths import ROOT, VAR
 from devtools.postgres import Postgres
 from devtools.valkey import Valkey
 
 PREFIX = "test-"
 NOWHERE = "smtp://127.0.0.1:9?starttls=never"
-"""Where tests send until they start a sink: nothing listens there."""
+"""Where letters go while there is no catcher: nothing listens there."""
+
+CATCHER = VAR / "smtp_url"
 
 Variables = dict[str, str]
 
@@ -37,6 +39,7 @@ def lasting() -> Iterator[Variables]:
         with locked(started):
             fcntl.flock(users, fcntl.LOCK_SH)
             variables = environment.variables() | _keys(VAR)
+            variables.setdefault("SMTP_URL", _caught_at())
             servers = _wanted(variables, VAR, is_durable=True)
             running.callback(_stop_after_the_last, servers, users, started)
             for server in servers:
@@ -65,6 +68,15 @@ def temporary(*, is_durable: bool) -> Iterator[Variables]:
             variables[server.variable] = server.start()
         running.callback(orphans.end, place)
         yield variables
+
+
+def tell_catcher(url: str) -> None:
+    """Remember for `exec` where the catcher of this checkout's `run` listens."""
+    write_private(CATCHER, url)
+
+
+def _caught_at() -> str:
+    return CATCHER.read_text() if CATCHER.exists() else NOWHERE
 
 
 def make_var() -> None:
