@@ -19,12 +19,11 @@ from crm.letters.blocks import (
     Image,
     MedicalWarning,
     Text,
-    read_document,
-    read_subject,
 )
 from crm.letters.compiled import CompiledLetter
 from crm.letters.footer import MEDICAL_WARNING, Brand, way_out, why
 from crm.letters.merge import Kind, cut, mark, mark_link, mark_text
+from crm.letters.reading import read_document, read_subject
 from crm.letters.richtext import attribute, mark_rich, plain
 
 _FONT: Final = "'Golos Text', 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

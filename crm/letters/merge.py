@@ -54,7 +54,9 @@ LINK_FIELDS: Final[dict[str, frozenset[Kind]]] = {
     "page_url": _SERVICE,
 }
 
-_TOKEN: Final = re.compile(r"\{\{\s*([A-Za-z_]\w*)\s*(?:\|([^{}|<>&\"'⟦⟧\r\n]{0,60}))?\}\}")
+_TOKEN: Final = re.compile(
+    r"(?<!\{)\{\{\s*([A-Za-z_]\w*)\s*(?:\|([^{}|<>&\"'⟦⟧\r\n]{0,60}))?\}\}(?!\})"
+)
 _LEFTOVER: Final = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 _MARK: Final = re.compile(r"⟦(\w+)\|([^⟦⟧]*)⟧")
 
