@@ -2,6 +2,7 @@
 
 A script is a function that is given a `Visit` and speaks for the server until it returns, which
 closes the connection. `Server` runs it for every visitor, in threads, on a free loopback port.
+Below it, the visitor's side: lines to the server, and a letter handed over on one of them.
 """
 
 import contextlib
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Self
+
+from crm.mail.smtp import Letter, Line, Relay, Verdict, close, dot, offer, replies
 
 PATIENCE_S = 8.0
 DOT = b".\r\n"
@@ -104,9 +107,9 @@ class Visit:
         return body
 
     def hang(self) -> None:
-        """Say nothing more until the client leaves or the test ends."""
-        while not self.server.over.is_set():
-            self._read()
+        """Say nothing more until the client gives up the letter or leaves, or the test ends."""
+        while not self._read().startswith((b"QUIT\r\n", b"RSET\r\n")):
+            pass
 
     def reset(self) -> None:
         """Close rudely."""
@@ -232,3 +235,41 @@ def refusing(**answers: str) -> Script:
         visit.serve(refuse=refuse)
 
     return script
+
+
+BODY = b"Subject: Hello\r\n\r\nGood day.\r\n"
+LETTER = Letter("news@clinic.test", "anna@patient.test", BODY)
+
+
+def no_beat() -> None:
+    return None
+
+
+@contextlib.contextmanager
+def lines_to(
+    server: Server, count: int = 1, *, tls: ssl.SSLContext | None = None, url: str = ""
+) -> Iterator[list[Line]]:
+    """Give closed lines to the server, and close them again at the end."""
+    relay = Relay.from_url((url or "smtp://127.0.0.1:{port}").format(port=server.port))
+    lines = [Line(relay, tls=tls) for _ in range(count)]
+    try:
+        yield lines
+    finally:
+        close(lines)
+
+
+def hand_over(
+    line: Line, letter: Letter = LETTER, *, timeout_s: float = 3.0, look_s: float = 0.0
+) -> bool:
+    """Offer, look for `look_s`, dot, gather; return whether the dot was written."""
+    offer([(line, letter)], timeout_s=timeout_s, beat=no_beat)
+    time.sleep(look_s)
+    dotted = dot(line)
+    replies([line], timeout_s=timeout_s, beat=no_beat)
+    return dotted
+
+
+def verdict_of(line: Line) -> Verdict:
+    """Return the line's verdict, which must be there."""
+    assert line.verdict is not None
+    return line.verdict

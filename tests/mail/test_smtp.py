@@ -1,54 +1,36 @@
 """A window of letters over kept lines, from offer to reply."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from crm.mail.smtp import Kind, Letter, Line, Relay, close, dot, drop, offer, replies
-from tests.mail.hostile import Server, Visit, listening, refusing, well_behaved
-
-BODY = b"Subject: Hello\r\n\r\nGood day.\r\n"
-LETTER = Letter("news@clinic.test", "anna@patient.test", BODY)
-
-
-def no_beat() -> None:
-    return None
-
-
-@contextmanager
-def lines_to(server: Server, count: int = 1) -> Iterator[list[Line]]:
-    relay = Relay.from_url(f"smtp://127.0.0.1:{server.port}")
-    lines = [Line(relay) for _ in range(count)]
-    try:
-        yield lines
-    finally:
-        close(lines)
-
-
-def hand_over(line: Line, letter: Letter = LETTER, timeout_s: float = 3.0) -> bool:
-    """Offer, dot, gather; return whether the dot was written."""
-    offer([(line, letter)], timeout_s=timeout_s, beat=no_beat)
-    dotted = dot(line)
-    replies([line], timeout_s=timeout_s, beat=no_beat)
-    return dotted
+from crm.mail.smtp import Kind, Letter, dot, drop, offer, replies
+from tests.mail.hostile import (
+    BODY,
+    LETTER,
+    Visit,
+    hand_over,
+    lines_to,
+    listening,
+    no_beat,
+    refusing,
+    verdict_of,
+    well_behaved,
+)
 
 
 def test_a_letter_is_handed_over_by_its_dot() -> None:
     with listening(well_behaved()) as server, lines_to(server) as [line]:
         offer([(line, LETTER)], timeout_s=3, beat=no_beat)
         assert line.ready
-        assert line.verdict is None
         time.sleep(0.05)
         assert server.bodies == []
         assert dot(line)
         assert line.dotted
         replies([line], timeout_s=3, beat=no_beat)
-        assert line.verdict is not None
-        assert line.verdict.kind is Kind.ACCEPTED
-        assert (line.verdict.code, line.verdict.enhanced) == (250, "2.0.0")
-        assert line.verdict.text == "Ok: queued"
+        assert verdict_of(line).kind is Kind.ACCEPTED
+        assert (verdict_of(line).code, verdict_of(line).enhanced) == (250, "2.0.0")
+        assert verdict_of(line).text == "Ok: queued"
         assert server.bodies == [BODY]
 
 
@@ -78,7 +60,7 @@ def test_a_window_costs_four_round_trips_whatever_its_size() -> None:
         assert all(dot(line) for line in lines)
         replies(lines, timeout_s=5, beat=no_beat)
         took = time.monotonic() - begun
-        assert all(line.verdict and line.verdict.kind is Kind.ACCEPTED for line in lines)
+        assert all(verdict_of(line).kind is Kind.ACCEPTED for line in lines)
         assert 4 * delay_s <= took < 8 * delay_s
         assert len(server.bodies) == 40
 
@@ -112,8 +94,7 @@ def test_a_line_that_the_server_closed_while_it_rested_is_opened_again() -> None
     with listening(one_letter) as server, lines_to(server) as [line]:
         for _ in range(3):
             assert hand_over(line)
-            assert line.verdict is not None
-            assert line.verdict.kind is Kind.ACCEPTED
+            assert verdict_of(line).kind is Kind.ACCEPTED
             time.sleep(0.02)
         assert server.visits == 3
 
@@ -130,8 +111,7 @@ def test_a_kept_line_closed_at_the_next_command_is_opened_again() -> None:
     with listening(one_letter, well_behaved()) as server, lines_to(server) as [line]:
         assert hand_over(line)
         assert hand_over(line)
-        assert line.verdict is not None
-        assert line.verdict.kind is Kind.ACCEPTED
+        assert verdict_of(line).kind is Kind.ACCEPTED
         assert server.visits == 2
 
 
@@ -144,11 +124,10 @@ def test_a_line_lives_on_after_a_refused_recipient(code: str) -> None:
         refused = Letter("news@clinic.test", "no.body@patient.test", BODY)
         for letter, kind in ((refused, None), (LETTER, Kind.ACCEPTED), (refused, None)):
             hand_over(line, letter)
-            assert line.verdict is not None
             expected = kind or (Kind.LATER if code[0] == "4" else Kind.REJECTED)
-            assert line.verdict.kind is expected
-        assert line.verdict.enhanced == code[4:]
-        assert not line.verdict.relay_wide
+            assert verdict_of(line).kind is expected
+        assert verdict_of(line).enhanced == code[4:]
+        assert not verdict_of(line).relay_wide
         assert server.visits == 1
         assert b"RSET" in server.heard
         assert len(server.bodies) == 1
@@ -164,7 +143,7 @@ def test_a_stuck_line_does_not_hold_up_the_others() -> None:
         offer([(line, LETTER) for line in lines], timeout_s=0.5, beat=no_beat)
         assert sorted(dot(line) for line in lines) == [False, True, True, True]
         replies(lines, timeout_s=3, beat=no_beat)
-        kinds = sorted(line.verdict.kind for line in lines if line.verdict)
+        kinds = sorted(verdict_of(line).kind for line in lines)
         assert kinds == [Kind.ACCEPTED] * 3 + [Kind.NOT_HANDED_OVER]
 
 
@@ -172,8 +151,7 @@ def test_a_letter_larger_than_the_relay_takes_is_refused_here() -> None:
     with listening(well_behaved(b"SIZE 1000")) as server, lines_to(server) as [line]:
         large = Letter("news@clinic.test", "anna@patient.test", b"x" * 1000 + b"\r\n")
         assert not hand_over(line, large)
-        assert line.verdict is not None
-        assert (line.verdict.kind, line.verdict.code) == (Kind.REJECTED, 552)
+        assert (verdict_of(line).kind, verdict_of(line).code) == (Kind.REJECTED, 552)
         assert not any(command.startswith(b"MAIL") for command in server.heard)
         assert hand_over(line)
         assert b"MAIL FROM:<news@clinic.test> SIZE=%d" % len(BODY) in server.heard
@@ -186,8 +164,7 @@ def test_eight_bits_go_only_where_they_are_taken(extensions: tuple[bytes, ...]) 
         taken = b"8BITMIME" in extensions
         assert hand_over(line, letter) is taken
         assert (b"MAIL FROM:<> BODY=8BITMIME" in server.heard) is taken
-        assert line.verdict is not None
-        assert line.verdict.kind is (Kind.ACCEPTED if taken else Kind.REJECTED)
+        assert verdict_of(line).kind is (Kind.ACCEPTED if taken else Kind.REJECTED)
 
 
 def test_a_large_body_goes_through_whole() -> None:
@@ -210,8 +187,7 @@ def test_the_beat_goes_on_while_waiting(monkeypatch: pytest.MonkeyPatch) -> None
         offer([(line, LETTER)], timeout_s=3, beat=no_beat)
         assert dot(line)
         replies([line], timeout_s=0.65, beat=lambda: beats.append(time.monotonic()))
-        assert line.verdict is not None
-        assert line.verdict.kind is Kind.UNCERTAIN
+        assert verdict_of(line).kind is Kind.UNCERTAIN
     assert 4 <= len(beats) <= 7
 
 
@@ -240,8 +216,7 @@ def test_a_beat_that_raises_leaves_no_body_behind_and_no_dot_forgotten(
             replies([line], timeout_s=3, beat=lost)
         assert line.dotted
         replies([line], timeout_s=3, beat=no_beat)
-        assert line.verdict is not None
-        assert line.verdict.kind is Kind.ACCEPTED
+        assert verdict_of(line).kind is Kind.ACCEPTED
         with pytest.raises(LeaseLostError):
             offer([(dead, LETTER)], timeout_s=3, beat=lost)
         assert not dead.ready
@@ -254,8 +229,7 @@ def test_an_answer_not_gathered_is_not_forgotten() -> None:
         with pytest.raises(ValueError, match="gather the replies"):
             offer([(line, LETTER)], timeout_s=3, beat=no_beat)
         drop(line)
-        assert line.verdict is not None
-        assert line.verdict.kind is Kind.UNCERTAIN
+        assert verdict_of(line).kind is Kind.UNCERTAIN
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ REPLY_PATIENCE_S = 300.0
 _CLOSE_PATIENCE_S = 1.0
 _LARGE = 32_768
 _DOT = b".\r\n"
+_LONE_DOT = re.compile(rb"\n\.\r?\n")
 _ADDRESS = re.compile(r"[!-;=?-~]{1,320}")
 _MISTAKES = (Lost, Garbled, Deadline, OSError)
 
@@ -49,8 +50,7 @@ class Letter:
             raise ValueError("The recipient's address cannot be written in an SMTP command.")
         if not self.body.endswith(b"\r\n"):
             raise ValueError("A body must end with CRLF.")
-        lone = self.body.startswith((b".\r", b".\n")) or b"\n.\r" in self.body
-        if lone or b"\n.\n" in self.body:
+        if self.body.startswith((b".\r\n", b".\n")) or _LONE_DOT.search(self.body):
             raise ValueError("A body must not hold a line of a single dot.")
 
 
