@@ -4,6 +4,8 @@ import { eachNew, word } from "./page.js";
 
 eachNew("select[data-tomselect]", (select) => {
   if (select.tomselect) return;
+  // The label moves to the new field; the old one is out of sight and out of reach.
+  select.setAttribute("aria-hidden", "true");
   new TomSelect(select, {
     maxOptions: 200,
     render: {

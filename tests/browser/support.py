@@ -41,8 +41,8 @@ document.addEventListener("securitypolicyviolation", (event) => {
 """
 RUN_AXE = """
 async (tags) => (await axe.run(document, {runOnly: {type: "tag", values: tags}})).violations
-  .map((fault) => ({id: fault.id, impact: fault.impact, nodes: fault.nodes.map(
-    (node) => `${node.target.join(" ")}: ${node.any.concat(node.all).map((why) => why.message)[0] ?? ""}`)}))
+  .map((fault) => ({id: fault.id, impact: fault.impact, nodes: fault.nodes.map((node) =>
+    `${node.target.join(" ")}: ${[...node.any, ...node.all][0]?.message ?? ""}`)}))
 """
 
 

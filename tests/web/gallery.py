@@ -67,7 +67,7 @@ class PatientForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
     note = TextAreaField("Комментарий", [Optional()])
 
 
-class TooLate(CrmError):
+class TooLate(CrmError):  # noqa: N818 - like the others in crm.errors
     status: ClassVar[int] = 409
     say = "The mailing has already gone."
 
