@@ -42,9 +42,7 @@ class Request(Base, kw_only=True):
 
     __tablename__ = "requests"
     __table_args__ = (
-        Index(
-            "ix_requests_open", "received_at", "id", postgresql_where=text("state <> 'done'")
-        ),
+        Index("ix_requests_open", "received_at", "id", postgresql_where=text("state <> 'done'")),
         Index(None, "contact_id"),
     )
 

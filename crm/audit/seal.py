@@ -88,10 +88,7 @@ def _seal_block(session: Session, log: Log, table: Table, *, at: datetime) -> in
     if not ids:
         return 0
     last = session.scalar(
-        select(SealBlock)
-        .where(SealBlock.log == log)
-        .order_by(SealBlock.number.desc())
-        .limit(1)
+        select(SealBlock).where(SealBlock.log == log).order_by(SealBlock.number.desc()).limit(1)
     )
     number = 1 if last is None else last.number + 1
     previous = GENESIS if last is None else last.hash

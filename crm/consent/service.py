@@ -214,9 +214,7 @@ def months_later(at: datetime, months: int) -> datetime:
     """
     years, month0 = divmod(at.month - 1 + months, 12)
     year, month = at.year + years, month0 + 1
-    return at.replace(
-        year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1])
-    )
+    return at.replace(year=year, month=month, day=min(at.day, calendar.monthrange(year, month)[1]))
 
 
 def _matter(address_id: int, text: ConsentText) -> Matter:

@@ -23,9 +23,7 @@ def wind_down(session: Session, *, at: datetime) -> int:
     ranges = session.execute(
         select(Range.id, Range.mailing_id, Range.next_id, Range.high)
         .join(Mailing, Mailing.id == Range.mailing_id)
-        .where(
-            Mailing.state == MailingState.STOPPED, Range.fence.is_(None), Range.done.is_(False)
-        )
+        .where(Mailing.state == MailingState.STOPPED, Range.fence.is_(None), Range.done.is_(False))
         .order_by(Range.id)
         .limit(RANGES_AT_ONCE)
         .with_for_update(of=Range, skip_locked=True)
@@ -86,9 +84,7 @@ def _withhold_range(
         literal(at, Outcome.at.type),
     ).where(Delivery.mailing_id == mailing_id, Delivery.id.between(next_id, high))
     written = session.connection().execute(insert(Outcome).from_select(columns, rest))
-    session.execute(
-        update(Range).where(Range.id == range_id).values(next_id=high + 1, done=True)
-    )
+    session.execute(update(Range).where(Range.id == range_id).values(next_id=high + 1, done=True))
     return written.rowcount
 
 
@@ -112,5 +108,3 @@ def _withhold_retries(session: Session, *, at: datetime) -> int:
     )
     session.flush()
     return len(taken)
-
-

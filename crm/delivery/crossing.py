@@ -170,14 +170,10 @@ class Crossing:
         after = after_refusal(one.tries, at=self.now())
         if verdict.kind is Kind.REJECTED:
             after = Settled(state=DeliveryState.FAILED)
-        self._end(
-            one, after.state, retry_at=after.retry_at, code=verdict.code, reply=verdict.text
-        )
+        self._end(one, after.state, retry_at=after.retry_at, code=verdict.code, reply=verdict.text)
 
     def _withhold(self, one: Recipient, seen: Look) -> None:
-        self._end(
-            one, DeliveryState.WITHHELD, reason=seen.refused, event_id=seen.event_id
-        )
+        self._end(one, DeliveryState.WITHHELD, reason=seen.refused, event_id=seen.event_id)
 
     def _again(self, one: Recipient, *, reply: str | None = None) -> None:
         """Queue again: nothing was handed over, so this was no try."""

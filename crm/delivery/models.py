@@ -144,7 +144,11 @@ class Retry(Base, kw_only=True):
     __tablename__ = "retries"
     __table_args__ = (
         Index(
-            "ix_retries_due", "lane", "due_at", "delivery_id", postgresql_where=text("fence IS NULL")
+            "ix_retries_due",
+            "lane",
+            "due_at",
+            "delivery_id",
+            postgresql_where=text("fence IS NULL"),
         ),
         Index(None, "mailing_id"),
         Index(None, "fence", postgresql_where=text("fence IS NOT NULL")),

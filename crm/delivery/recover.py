@@ -45,10 +45,8 @@ class Watch:
 
 def live(session: Session) -> dict[int, int]:
     """Return the counters of all live leases by fence."""
-    rows = session.execute(
-        select(Lease.fence, Lease.beats).where(Lease.state == LeaseState.LIVE)
-    )
-    return {fence: beats for fence, beats in rows}
+    rows = session.execute(select(Lease.fence, Lease.beats).where(Lease.state == LeaseState.LIVE))
+    return dict(rows)
 
 
 def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | None:
@@ -100,10 +98,6 @@ def _open_intents(session: Session, fence: int) -> list[tuple[int, int]]:
         select(Intent.delivery_id, Intent.tries)
         .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
         .outerjoin(Retry, Retry.delivery_id == Intent.delivery_id)
-        .where(
-            Intent.fence == fence, Outcome.delivery_id.is_(None), Retry.delivery_id.is_(None)
-        )
+        .where(Intent.fence == fence, Outcome.delivery_id.is_(None), Retry.delivery_id.is_(None))
     )
     return [(delivery_id, tries) for delivery_id, tries in rows]
-
-

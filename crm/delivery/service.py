@@ -244,5 +244,3 @@ def last_accepted(session: Session, address_id: int) -> datetime | None:
             Outcome.state == DeliveryState.ACCEPTED,
         )
     )
-
-

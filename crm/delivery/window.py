@@ -250,7 +250,7 @@ def _next_retries(session: Session, fence: int, *, limit: int) -> dict[int, int]
         .returning(Retry.delivery_id, Retry.tries)
         .execution_options(synchronize_session=False)
     )
-    return {delivery_id: tries for delivery_id, tries in rows}
+    return dict(rows)
 
 
 def _people(session: Session, delivery_ids: list[int]) -> Sequence[Any]:

@@ -1,0 +1,123 @@
+"""A database of its own for each test that asks for one, on the real server."""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_login import FlaskLoginClient
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from crm import clock, migrations
+from crm.app import create_app
+from crm.config import Settings
+from crm.db import db
+from tests.factories import a_member_of_staff
+
+NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
+"""A Monday; 15:00 in Moscow."""
+KEYS = ("new-key-" + "n" * 32, "old-key-" + "o" * 32)
+
+
+def url_of(database: str) -> str:
+    return os.environ["DATABASE_URL"].rsplit("/", 1)[0] + "/" + database
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Engine]:
+    engine = create_engine(os.environ["DATABASE_URL"], isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def template(server: Engine) -> Iterator[str]:
+    """An empty database with the schema, made by the migrations, to be copied by each test."""
+    name = f"template_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine = create_engine(url_of(name))
+    with engine.begin() as connection:
+        migrations.migrate(connection)
+    engine.dispose()
+    yield name
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def database(server: Engine, template: str) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield url_of(name)
+    with server.connect() as connection:
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@pytest.fixture
+def settings(database: str) -> Settings:
+    return Settings(
+        database_url=database,
+        redis_url=os.environ["REDIS_URL"],
+        smtp_url="smtp://127.0.0.1:9?starttls=never",
+        public_url="https://crm.clinic.example",
+        secret_keys=KEYS,
+        suppression_keys=KEYS,
+        testing=True,
+    )
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Flask]:
+    app = create_app(settings)
+    app.test_client_class = FlaskLoginClient
+    app.config["WTF_CSRF_ENABLED"] = False
+    with app.app_context():
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def session(app: Flask) -> Session:
+    return db.session()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A stranger."""
+    return app.test_client()
+
+
+@pytest.fixture
+def signed_in(app: Flask, session: Session) -> Callable[..., FlaskClient]:
+    """``signed_in("marketer")`` is a client of a new member of staff with these roles."""
+
+    def as_role(*roles: str) -> FlaskClient:
+        staff = a_member_of_staff(session, *roles)
+        session.commit()
+        return app.test_client(user=staff)
+
+    return as_role
+
+
+class Time:
+    """A clock that stands at noon until it is told to move."""
+
+    def __init__(self) -> None:
+        self.at = NOON
+
+    def moves_to(self, at: datetime) -> None:
+        self.at = at
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> Time:
+    time = Time()
+    monkeypatch.setattr(clock, "now", lambda: time.at)
+    return time

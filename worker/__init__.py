@@ -1,0 +1,1 @@
+"""The Celery side: senders and housekeeping. Tasks unpack, call crm, commit."""
