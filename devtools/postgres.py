@@ -24,6 +24,7 @@ class Postgres:
     """One cluster, in `place` or, for root, where `nobody` can reach it."""
 
     variable = "DATABASE_URL"
+    folder = "postgres"
 
     def __init__(self, place: Path, *, is_durable: bool) -> None:
         found = binaries.postgres()
@@ -34,7 +35,7 @@ class Postgres:
         self._is_durable = is_durable
         self._home = shared.home(place)
         self._account = shared.account()
-        self._data = self._home / "postgres"
+        self._data = self._home / self.folder
         self._password = secret(self._home / "postgres.password")
         self._binaries = shared.readable(found)
 

@@ -18,7 +18,9 @@ from devtools.terminal import working
 
 LETTERS_PORT = 8025
 READY_S = 60
-CELERY = [str(PYTHON), "-m", "celery", "--quiet", "-A", "worker"]
+AS_ROOT = "ignore:You're running the worker with superuser"
+"""Celery warns root at length; on a developer's machine that only hides other lines."""
+CELERY = [str(PYTHON), "-W", AS_ROOT, "-m", "celery", "--quiet", "-A", "worker"]
 QUIET = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", "WARNING"]
 
 

@@ -119,11 +119,12 @@ def _stop_after_the_last(servers: list[Postgres | Valkey], users: int, started: 
 def _clear_dead(base: Path, prefix: str) -> None:
     """Places whose command was killed: end what still runs there, then remove them."""
     for place in base.glob(f"{prefix}*"):
-        if place.stat().st_uid != os.geteuid() or not (place / "lock").exists():
+        if place.lstat().st_uid != os.geteuid() or not (place / "lock").exists():
             continue
         with opened(place / "lock") as lock:
             if take(lock):
                 orphans.end(place)
-                for server in (Postgres(place, is_durable=False), Valkey(place, is_durable=False)):
-                    server.stop()
+                for kind in (Postgres, Valkey):
+                    if (place / kind.folder).exists():
+                        kind(place, is_durable=False).stop()
                 shutil.rmtree(place, ignore_errors=True)

@@ -3,7 +3,6 @@
 import contextlib
 import sys
 import threading
-import time
 from collections.abc import Iterator
 
 LATER_LINES_S = 15
@@ -23,13 +22,15 @@ def working(what: str) -> Iterator[None]:
 
 
 def _watch(what: str, done: threading.Event) -> None:
-    began = time.monotonic()
     rewrites = sys.stderr.isatty()
-    wait_s = 1.0
-    while not done.wait(wait_s):
-        gone = f"{what} … {time.monotonic() - began:.0f} s"
-        print(f"\r{gone}" if rewrites else gone, end="" if rewrites else "\n", file=sys.stderr)
-        sys.stderr.flush()
-        wait_s = 1.0 if rewrites else LATER_LINES_S
+    template, wait_s = ("\r{} … {} s", 1) if rewrites else ("{} … {} s\n", LATER_LINES_S)
+    gone_s = 1
+    if done.wait(gone_s):
+        return
+    while True:
+        print(template.format(what, gone_s), end="", file=sys.stderr, flush=True)
+        if done.wait(wait_s):
+            break
+        gone_s += wait_s
     if rewrites:
         print("\r\033[K", end="", file=sys.stderr, flush=True)

@@ -99,7 +99,8 @@ def _update(template: Path) -> None:
         locale = path.parents[1].name
         _pybabel(
             "update", "-i", str(template), "-o", str(path), "-l", locale, "-D", path.stem,
-            "--no-fuzzy-matching", "--ignore-obsolete", "--ignore-pot-creation-date", "--width", "100",
+            "--no-fuzzy-matching", "--ignore-obsolete", "--ignore-pot-creation-date",
+            "--width", "100",
         )  # fmt: skip
 
 

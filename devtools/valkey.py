@@ -18,6 +18,7 @@ class Valkey:
     """One server with its state in `place`."""
 
     variable = "REDIS_URL"
+    folder = "valkey"
 
     def __init__(self, place: Path, *, is_durable: bool) -> None:
         server = binaries.valkey()
@@ -25,7 +26,7 @@ class Valkey:
             sys.exit("No Valkey for this machine: set REDIS_URL, or apt-get install redis-server.")
         self._server = server
         self._is_durable = is_durable
-        self._data = place / "valkey"
+        self._data = place / self.folder
         self._data.mkdir(mode=0o700, exist_ok=True)
         self._password = secret(self._data / "password")
         self._process: subprocess.Popen[bytes] | None = None

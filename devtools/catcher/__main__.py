@@ -13,7 +13,7 @@ KEEP = 20_000
 
 
 def main() -> None:
-    """Prints the SMTP port when letters may come; nothing listens beyond this machine."""
+    """Nothing listens beyond this machine. A port that was left open is printed once it listens."""
     arguments = _arguments()
     store = Store(arguments.store, keep=arguments.keep)
     asyncio.run(_serve(store, smtp_port=arguments.smtp, http_port=arguments.http))
@@ -38,7 +38,8 @@ async def _serve(store: Store, *, smtp_port: int, http_port: int | None) -> None
         from devtools.catcher import pages  # noqa: PLC0415 - a test's sink starts without Flask
 
         pages.serve(store, host=LOOPBACK, port=http_port)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    if smtp_port == 0:
+        print(server.sockets[0].getsockname()[1], flush=True)
     await stopped.wait()
     server.close()
 
