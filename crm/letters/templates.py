@@ -4,10 +4,17 @@ None names a doctor, a speciality or a service, and the subject tells no more th
 letter may be read by whoever shares the mailbox. Source: 323-FZ 13.
 """
 
-from dataclasses import dataclass
-from typing import Any
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
+from crm.letters.compiled import CompiledLetter
 from crm.letters.footer import Language
+
+_BANNER: Final = (
+    "padding:12px 24px;background:#fff3cd;color:#4d3800;text-align:center;"
+    "font:700 16px/1.5 Arial,sans-serif"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,16 +97,26 @@ def appointment_cancelled(language: Language) -> Draft:
     )
 
 
-def as_test(draft: Draft, language: Language) -> Draft:
-    """Return the draft marked as a test, for a letter that goes to staff only."""
+def as_test(letter: CompiledLetter, language: Language) -> CompiledLetter:
+    """Return the letter with a banner that says that it went to staff only.
+
+    Laid over the compiled letter, so that everything below is what recipients will get.
+    """
     prefix, words = (
         ("[Test] ", "This is a test letter. It went to you only.")
         if language == "en"
         else ("[Проба] ", "Это пробное письмо. Оно отправлено только вам.")
     )
-    banner = {"type": "text", "html": f"<p><strong>{words}</strong></p>"}
-    blocks = [banner, {"type": "divider"}, *draft.document["blocks"]]
-    return Draft(prefix + draft.subject, {**draft.document, "blocks": blocks})
+    banner = f'<div style="{_BANNER}">{words}</div>'
+    first = letter.html[0]
+    if not isinstance(first, str):
+        raise TypeError("a compiled letter begins with its constant head")
+    return replace(
+        letter,
+        subject=(prefix, *letter.subject),
+        text=(f"{words}\n\n", *letter.text),
+        html=(re.sub(r"<body[^>]*>", lambda body: body[0] + banner, first), *letter.html[1:]),
+    )
 
 
 def _draft(subject: str, words: str, button: str, note: str) -> Draft:

@@ -59,9 +59,10 @@ def test_a_letter_to_one_person_can_be_bound_when_it_is_made() -> None:
 
 
 def test_a_test_letter_says_so_first() -> None:
-    draft = as_test(Draft(SUBJECT, DOCUMENT), "ru")
-    letter = compile_letter(draft.document, draft.subject, brand=BRAND, kind=Kind.PROMOTIONAL)
-    raw = printed(letter)
+    letter = compile_letter(DOCUMENT, SUBJECT, brand=BRAND, kind=Kind.PROMOTIONAL)
+    raw = printed(as_test(letter, "ru"))
     assert subject_of(raw) == "[Проба] Анна, приглашаем на осмотр"
-    text = part(raw, "plain")
-    assert text.index("Это пробное письмо.") < text.index(VALUES["greeting"])
+    for subtype in ("plain", "html"):
+        words = part(raw, subtype)
+        assert words.index("Это пробное письмо.") < words.index(VALUES["greeting"])
+        assert words.count("Это пробное письмо.") == 1
