@@ -40,7 +40,6 @@ class MergeFault(ValueError):  # noqa: N818 - the fault is in what was typed
 
 
 _BOTH: Final = frozenset(Kind)
-_PROMOTIONAL: Final = frozenset({Kind.PROMOTIONAL})
 _SERVICE: Final = frozenset({Kind.SERVICE})
 
 TEXT_FIELDS: Final[dict[str, frozenset[Kind]]] = {
@@ -50,7 +49,6 @@ TEXT_FIELDS: Final[dict[str, frozenset[Kind]]] = {
     "place": _SERVICE,
 }
 LINK_FIELDS: Final[dict[str, frozenset[Kind]]] = {
-    "preferences_url": _PROMOTIONAL,
     "page_url": _SERVICE,
 }
 
