@@ -7,7 +7,16 @@ for everybody behind it, and a mailing reaches an address once.
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import BigInteger, Computed, ForeignKey, Identity, Index, String, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.db import Base
@@ -50,6 +59,8 @@ class Contact(Base, kw_only=True):
     created_by: Mapped[int | None] = mapped_column(default=None)
     """The member of staff who added it by hand."""
     destroyed_at: Mapped[datetime | None] = mapped_column(default=None)
+    revision: Mapped[int] = mapped_column(default=1, server_default=text("1"))
+    """Counted up by each change by hand: one made from an older page is refused, not merged."""
     sort_name: Mapped[str] = mapped_column(
         String(250),
         Computed(
