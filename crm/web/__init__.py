@@ -1,8 +1,9 @@
 """Furniture every page shares. It knows no feature; features come to it.
 
-``init`` wires it all. What a view calls: ``access.allow``, ``headers.…``, ``paging.…``,
-``htmx.is_htmx``, ``htmx.toast``. What a template calls: ``asset``, ``nav_sections``,
-``other_languages`` and the filters of ``filters``.
+``init`` wires it all. What a view calls: ``access.allow``, ``headers.show_letter`` and
+``headers.embeddable_from``, ``paging.place`` and ``paging.cut``, ``htmx.is_htmx`` and
+``htmx.toast``. What a template calls: the macros of ``templates/_parts``, the filters of
+``filters``, ``asset``, ``may``, ``page_address``.
 """
 
 from collections.abc import Callable
@@ -10,10 +11,7 @@ from collections.abc import Callable
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from crm.web import assets, filters, guard, headers, htmx, locale, look, nav, paging, refusals
-from crm.web.csrf import csrf
-
-__all__ = ["csrf", "init"]
+from crm.web import assets, csrf, filters, guard, headers, htmx, locale, look, nav, paging, refusals
 
 
 def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
@@ -25,9 +23,8 @@ def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
-    app.config.setdefault("WTF_CSRF_TIME_LIMIT", None)  # a form may be open all day
     guard.init(app)
-    csrf.init_app(app)
+    csrf.init(app)
     headers.init(app)
     htmx.init(app)
     locale.init(app, zone=zone)

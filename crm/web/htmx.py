@@ -7,6 +7,7 @@ from flask import Flask, Response, flash, get_flashed_messages, request
 
 Kind = Literal["success", "warning", "danger"]
 GOES_ELSEWHERE = ("HX-Redirect", "HX-Location", "HX-Refresh")
+WANTS_A_WHOLE_PAGE = ("HX-Boosted", "HX-History-Restore-Request")
 
 
 def init(app: Flask) -> None:
@@ -21,8 +22,7 @@ def is_htmx() -> bool:
     need the layout.
     """
     asked = request.headers.get("HX-Request") == "true"
-    whole = {"HX-Boosted", "HX-History-Restore-Request"} & set(request.headers.keys())
-    return asked and not whole
+    return asked and not any(name in request.headers for name in WANTS_A_WHOLE_PAGE)
 
 
 def wants_json() -> bool:

@@ -17,7 +17,7 @@ class Entry:
     label: str
     icon: str
     under: tuple[str, ...] = ()
-    """Blueprints and endpoints whose pages belong to this entry, besides its own blueprint."""
+    """Blueprints whose other pages belong to this entry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,25 +44,68 @@ MENU = (
         heading="",
         entries=(
             Entry(endpoint="desk.today", label=_l("Today"), icon="home"),
-            Entry(endpoint="appointments.queue", label=_l("Reception"), icon="calendar-event"),
-            Entry(endpoint="desk.contacts", label=_l("Contacts"), icon="users"),
-            Entry(endpoint="campaigns.index", label=_l("Campaigns"), icon="mail"),
+            Entry(
+                endpoint="appointments.queue",
+                label=_l("Reception"),
+                icon="calendar-event",
+                under=("appointments",),
+            ),
+            Entry(
+                endpoint="desk.contacts",
+                label=_l("Contacts"),
+                icon="users",
+                under=("desk", "contacts", "privacy"),
+            ),
+            Entry(
+                endpoint="campaigns.index",
+                label=_l("Campaigns"),
+                icon="mail",
+                under=("campaigns",),
+            ),
         ),
     ),
     Section(
         heading=_l("Control"),
-        entries=(Entry(endpoint="audit.index", label=_l("Audit log"), icon="history"),),
+        entries=(
+            Entry(
+                endpoint="audit.index",
+                label=_l("Audit log"),
+                icon="history",
+                under=("audit",),
+            ),
+        ),
     ),
     Section(
         heading=_l("Settings"),
         entries=(
-            Entry(endpoint="clinic.settings", label=_l("Clinic"), icon="building-hospital"),
-            Entry(endpoint="intake.forms", label=_l("Site forms"), icon="forms"),
-            Entry(endpoint="consent.texts", label=_l("Texts"), icon="file-certificate"),
-            Entry(endpoint="staff.index", label=_l("Staff"), icon="users-group"),
+            Entry(
+                endpoint="clinic.settings",
+                label=_l("Clinic"),
+                icon="building-hospital",
+                under=("clinic",),
+            ),
+            Entry(
+                endpoint="intake.forms",
+                label=_l("Site forms"),
+                icon="forms",
+                under=("intake",),
+            ),
+            Entry(
+                endpoint="consent.texts",
+                label=_l("Texts"),
+                icon="file-certificate",
+                under=("consent",),
+            ),
+            Entry(
+                endpoint="staff.index",
+                label=_l("Staff"),
+                icon="users-group",
+                under=("staff", "security"),
+            ),
         ),
     ),
 )
+ENDPOINTS = frozenset(entry.endpoint for section in MENU for entry in section.entries)
 
 
 def init(app: Flask) -> None:
@@ -98,13 +141,7 @@ def _shown(entry: Entry) -> Shown:
 
 
 def _is_current(entry: Entry) -> bool:
-    here = request.endpoint or ""
-    if here == entry.endpoint or here in entry.under:
-        return True
-    if any(here == other.endpoint or here in other.under for other in _others(entry)):
-        return False
-    return request.blueprint in {entry.endpoint.rpartition(".")[0], *entry.under}
-
-
-def _others(entry: Entry) -> list[Entry]:
-    return [other for section in MENU for other in section.entries if other is not entry]
+    """Exactly one entry is: the page itself has an entry, or the one its blueprint is under."""
+    if request.endpoint in ENDPOINTS:
+        return request.endpoint == entry.endpoint
+    return request.blueprint in entry.under
