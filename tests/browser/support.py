@@ -1,21 +1,28 @@
 """What tests in a real browser share: a Chromium that stays on this machine, and its witnesses.
 
-with browser.new_context(**support.DESKTOP) as context:
-    page = context.new_page()
+with support.serving(app) as origin, support.chromium() as browser:
+    page = browser.new_page(viewport=support.PHONE)
     witness = support.watch(page, origin)
     page.goto(f"{origin}/contacts")
     support.check_page(page, witness)
 """
 
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
-from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = "/usr/bin/chromium"
+MISSING = "No browser: install it with `apt-get install chromium`."
 ARGUMENTS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -105,3 +112,35 @@ def check_page(page: Page, witness: Witness) -> None:
     assert witness.foreign == []
     assert witness.complaints == []
     assert overflow(page) <= 0, f"{page.url} is {overflow(page)} px too wide"
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Yield a Chromium; without one skip the test, but fail it under CI."""
+    if not Path(CHROMIUM).exists():
+        if os.environ.get("CI"):
+            pytest.fail(MISSING)
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def serving(app: Callable[..., object]) -> Iterator[str]:
+    """Serve a WSGI app on a free port of this machine and yield its address."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Quiet(WSGIRequestHandler):
+    """Answers without a line on the terminal for each."""
+
+    def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - theirs
+        """Say nothing."""

@@ -1,83 +1,29 @@
 """An application of nothing but furniture: every macro on a page, and routes to try the door."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import ClassVar
 
 from flask import Blueprint, Flask, Response, abort, flash, redirect, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, UserMixin
-from flask_wtf import FlaskForm
+from flask_login import LoginManager
 from jinja2 import ChoiceLoader, FileSystemLoader
-from wtforms import (
-    BooleanField,
-    DateField,
-    EmailField,
-    RadioField,
-    SelectField,
-    SelectMultipleField,
-    StringField,
-    TextAreaField,
-    TimeField,
-)
-from wtforms.validators import InputRequired, Length, Optional
-from wtforms.widgets import CheckboxInput
 
 from crm import web
 from crm.errors import CrmError, WrongState
 from crm.web import headers, htmx, nav, paging
 from crm.web.access import allow
 from crm.web.identity import ROLES
+from tests.web.exhibits import PEOPLE, PatientForm, Person
 
 ROOT = Path(__file__).resolve().parents[2]
 NOON = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 
 
-@dataclass
-class Person(UserMixin):
-    id: str = "1"
-    name: str = "Анна Лебедева"
-    email: str = "lebedeva@sever.example"
-    roles: list[str] = field(default_factory=list)
-    theme: str = "light"
-    lang: str = "ru"
-
-
-@dataclass(frozen=True)
-class Row:
-    id: int
-    name: str
-    email: str
-
-
-class PatientForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
-    last_name = StringField("Фамилия", [InputRequired("Укажите фамилию"), Length(max=100)])
-    patronymic = StringField("Отчество", [Optional()])
-    email = EmailField("E-mail", [Optional()], description="На него придёт подтверждение")
-    purpose = SelectField("Цель", choices={"service": "Сервисные", "marketing": "Реклама"})
-    doctor = SelectField("Врач", choices={"1": "Петрова М. С.", "2": "Зайцев А. А."})
-    on = DateField("Дата", [Optional()])
-    at = TimeField("Время", [Optional()])
-    kind = RadioField("Вид", choices={"a": "Вопрос", "b": "Запись на приём"})
-    topics = SelectMultipleField(
-        "Темы", choices={"x": "Чек-апы", "y": "Акции"}, option_widget=CheckboxInput()
-    )
-    agreed = BooleanField("Согласен на обработку", description="Текст от 01.09.2025")
-    note = TextAreaField("Комментарий", [Optional()])
-
-
 class TooLate(CrmError):  # noqa: N818 - like the others in crm.errors
     status: ClassVar[int] = 409
     say = "The mailing has already gone."
-
-
-PEOPLE = [
-    Row(1, "Ковалёва Ирина Петровна", "kovaleva@mail.example"),
-    Row(2, "Абдуллин Руслан Маратович", "abdullin@mail.example"),
-    Row(3, "Соколова Екатерина Андреевна", "sokolova@mail.example"),
-    Row(4, "Нестеренко-Белова Виктория", "nesterenko-belova@mail.example"),
-]
 
 
 def build(*, people: dict[str, Person] | None = None) -> Flask:
@@ -139,7 +85,7 @@ def _stubs() -> list[Blueprint]:
     return list(made.values())
 
 
-def _stub(name: str) -> "type[object] | object":
+def _stub(name: str) -> Callable[[], str]:
     def view() -> str:
         return render_template("plain.html", name=name)
 
