@@ -9,6 +9,7 @@ from enum import StrEnum
 from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from crm.appointments.rules import AppointmentState as AppointmentState
 from crm.db import Base
 
 
@@ -23,18 +24,6 @@ class RequestState(StrEnum):
     CLAIMED = "claimed"
     """One receptionist has it: two never call the same person."""
     DONE = "done"
-
-
-class AppointmentState(StrEnum):
-    REQUESTED = "requested"
-    PROPOSED = "proposed"
-    CONFIRMED = "confirmed"
-    MOVE_REQUESTED = "move_requested"
-    MOVED = "moved"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    ARRIVED = "arrived"
-    NO_SHOW = "no_show"
 
 
 class Request(Base, kw_only=True):
@@ -77,7 +66,9 @@ class Appointment(Base, kw_only=True):
     email_id: Mapped[int | None] = mapped_column(ForeignKey("addresses.id"), default=None)
     state: Mapped[AppointmentState]
     starts_at: Mapped[datetime | None] = mapped_column(default=None)
-    place: Mapped[str] = mapped_column(String(200), default="")
+    place: Mapped[str] = mapped_column(String(300), default="")
+    wish: Mapped[str] = mapped_column(String(300), default="")
+    """What the patient wrote when asking for another time; emptied by the next proposal."""
     lang: Mapped[str] = mapped_column(String(2), default="ru")
     revision: Mapped[int] = mapped_column(default=0)
     """Counts proposals; a link to an older one shows that the time has changed."""
