@@ -149,3 +149,15 @@ def test_replies_do_not_depend_on_where_they_are_cut(data: bytes, cuts: list[int
         rest = rest[cut:]
     assert read([*pieces, rest]) == read([data])
     assert read([data])[:2] == [Reply(250, (b"one", b"two")), Reply(354, (b"go",))]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"250 " + b"a" * 4093, b"250 " + b"a" * 4093 + b"\r\n", b"250-aaaaaaaaaaaa\r\n" * 4100],
+    ids=["a line without end", "a long line", "a long reply"],
+)
+def test_a_server_cannot_fill_the_memory(data: bytes) -> None:
+    reader = ReplyReader()
+    reader.feed(data)
+    with pytest.raises(Garbled):
+        reader.take()

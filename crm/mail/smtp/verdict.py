@@ -50,13 +50,11 @@ def judged(reply: Reply, *, private: Iterable[str] = (), relay_wide: bool = Fals
     return Verdict(kind, reply.code, reply.enhanced, presentable(reply.text, private), wide)
 
 
-def not_handed_over(
-    text: str, reply: Reply | None = None, *, private: Iterable[str] = ()
-) -> Verdict:
+def not_handed_over(text: str, reply: Reply | None = None) -> Verdict:
     """Return the verdict before the dot: the server has nothing, the letter may be tried again."""
     if reply is None:
-        return Verdict(Kind.NOT_HANDED_OVER, None, None, presentable(text, private), True)
-    whole = presentable(f"{text}: {reply.text}", private)
+        return Verdict(Kind.NOT_HANDED_OVER, None, None, presentable(text), True)
+    whole = presentable(f"{text}: {reply.text}")
     return Verdict(Kind.NOT_HANDED_OVER, reply.code, reply.enhanced, whole, True)
 
 
