@@ -21,6 +21,7 @@ from crm.privacy import holders
 from crm.recipients.views import bp as recipients
 from crm.staff import security
 from crm.staff.views import bp as staff
+from crm.web import limits
 
 ROOT = Path(__file__).parents[1]
 MAX_BODY = 256 * 1024
@@ -57,6 +58,7 @@ def create_app(settings: Settings) -> Flask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.secure,
         TESTING=settings.testing,
+        **limits.storage(settings.redis_url),
     )
     app.extensions["crm.settings"] = settings
     app.extensions["crm.holders"] = holders.HOLDERS

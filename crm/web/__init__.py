@@ -11,7 +11,20 @@ from collections.abc import Callable
 from flask import Flask
 from jinja2 import StrictUndefined
 
-from crm.web import assets, csrf, filters, guard, headers, htmx, locale, look, nav, paging, refusals
+from crm.web import (
+    assets,
+    csrf,
+    filters,
+    guard,
+    headers,
+    htmx,
+    limits,
+    locale,
+    look,
+    nav,
+    paging,
+    refusals,
+)
 
 
 def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
@@ -34,3 +47,4 @@ def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
     look.init(app)
     paging.init(app)
     refusals.init(app)
+    limits.init(app)
