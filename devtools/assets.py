@@ -53,14 +53,13 @@ def build() -> int:
 
     """
     install()
-    fresh = OUT.with_name(f"build.{os.getpid()}")
+    fresh = PACKAGES / f".build-{os.getpid()}"
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh.mkdir()
     drawn = {source.name: _named(fresh, source.name, source.read_text()) for source in DRAWINGS}
     manifest = _bundle(fresh) | drawn | {"icons.svg": _named(fresh, "icons.svg", _sprite())}
     (fresh / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    shutil.rmtree(OUT, ignore_errors=True)
-    fresh.rename(OUT)
+    _put_in_place(fresh)
     return len(manifest)
 
 
@@ -81,6 +80,16 @@ def used_icons() -> set[str]:
     for source in [*(ROOT / "templates").rglob("*.html"), *ASSETS.rglob("*.js")]:
         names.update(CALL.findall(source.read_text()))
     return names
+
+
+def _put_in_place(fresh: Path) -> None:
+    """Swap whole folders, so that a running site never reads a half-written manifest."""
+    old = fresh.with_name(f"{fresh.name}-old")
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    if OUT.exists():
+        OUT.rename(old)
+    fresh.rename(OUT)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def _bundle(out: Path) -> dict[str, str]:

@@ -23,9 +23,13 @@ function wire(toast) {
   if (!toast.classList.contains("cl-toast-danger")) dismissLater(toast);
 }
 
+// A page that polls would else repeat the same complaint every two seconds.
+const isShown = (text) =>
+  [...shelf.querySelectorAll(".cl-toast p")].some((shown) => shown.textContent === text);
+
 export function toast(text, kind = "success") {
   const model = document.getElementById("cl-toast-model");
-  if (!shelf || !model || !text) return;
+  if (!shelf || !model || !text || isShown(text)) return;
   const made = model.content.firstElementChild.cloneNode(true);
   made.classList.add(`cl-toast-${kind}`);
   made.setAttribute("role", kind === "danger" ? "alert" : "status");

@@ -11,7 +11,6 @@ from flask_babel import format_date, format_datetime, format_time, format_timede
 from crm import clock
 from crm.web.locale import language
 
-NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 NO_BREAK = "\N{NO-BREAK SPACE}"
 RECENT = timedelta(days=30)
 DAY = {"ru": "dd.MM.yyyy", "en": "d MMM yyyy"}
@@ -24,9 +23,12 @@ def init(app: Flask) -> None:
         app.add_template_filter(rule)
 
 
-def thousands(number: float) -> str:
-    """Return ``12 480`` with narrow spaces that never break a line."""
-    return f"{number:,}".replace(",", NARROW_SPACE)
+def thousands(number: int) -> str:
+    """Return ``12 480`` with spaces that never break a line.
+
+    Not the narrow one: Golos Text draws U+202F an eighth of an em wide, and 12 480 reads 12480.
+    """
+    return f"{number:,}".replace(",", NO_BREAK)
 
 
 def day(value: date) -> str:

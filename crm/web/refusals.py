@@ -24,7 +24,7 @@ NAMES = {
     403: lazy_gettext("This is not open to you"),
     404: lazy_gettext("There is no such page"),
     405: lazy_gettext("That cannot be done here"),
-    409: lazy_gettext("Something has changed in the meantime"),
+    409: lazy_gettext("That cannot be done now"),
     413: lazy_gettext("That is too large"),
     415: lazy_gettext("This kind of content is not accepted"),
     422: lazy_gettext("Please correct what was typed"),
@@ -114,8 +114,18 @@ def _page(status: int, **shown: Any) -> str:
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _without_the_database(status, name=name, **shown)
     if _is_for_staff():
-        return render_template("_layout/refusal_staff.html", status=status, name=name, **shown)
+        back = _way_back()
+        return render_template(
+            "_layout/refusal_staff.html", status=status, name=name, back=back, **shown
+        )
     return render_template("_layout/refusal.html", status=status, name=name, **shown)
+
+
+def _way_back() -> str:
+    """Return the page of ours that led here, if one did."""
+    led_here = request.referrer or ""
+    ours = led_here.startswith(request.host_url) and led_here != request.url
+    return led_here if ours else ""
 
 
 def _is_for_staff() -> bool:

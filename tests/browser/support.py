@@ -8,16 +8,19 @@ with support.serving(app) as origin, support.chromium() as browser:
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
@@ -128,7 +131,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @contextmanager
-def serving(app: Callable[..., object]) -> Iterator[str]:
+def serving(app: "WSGIApplication") -> Iterator[str]:
     """Serve a WSGI app on a free port of this machine and yield its address."""
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=Quiet)
     thread = Thread(target=server.serve_forever)

@@ -60,6 +60,8 @@ def _pages() -> list[Blueprint]:
     desk.get("/forgotten")(forgotten)
     desk.get("/letter")(allow("marketer")(letter))
     desk.get("/tick")(allow("marketer")(tick))
+    desk.get("/watch")(allow("marketer")(watch))
+    desk.get("/watch/now")(allow("marketer")(watch_now))
     recipients = Blueprint("recipients", __name__)
     recipients.get("/p/x")(preferences)
     intake = Blueprint("intake", __name__)
@@ -136,6 +138,15 @@ def letter() -> str:
 
 def tick() -> Response:
     return Response("<p>65</p>", 286)
+
+
+def watch() -> str:
+    return render_template("watch.html", turn=0)
+
+
+def watch_now() -> tuple[str, int]:
+    turn = int(request.args["turn"]) + 1
+    return render_template("watch_now.html", turn=turn), 286 if turn == 2 else 200
 
 
 def preferences() -> str:

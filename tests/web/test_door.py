@@ -1,7 +1,9 @@
 import pytest
 from flask.testing import FlaskClient
 
+from crm.web import nav
 from crm.web.access import allow
+from tests.web.gallery import ROOT
 
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
@@ -87,3 +89,9 @@ def test_what_waits_is_counted_in_the_menu(client: FlaskClient) -> None:
     page = client.get("/empty", headers={"X-Who": "marketer"}).text
 
     assert '<span class="badge bg-red-lt">2</span>' in page
+
+
+def test_every_drawing_of_the_menu_is_in_the_sprite() -> None:
+    listed = set((ROOT / "assets" / "icons.txt").read_text().split())
+
+    assert {entry.icon for section in nav.MENU for entry in section.entries} <= listed

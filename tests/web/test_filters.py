@@ -49,7 +49,7 @@ def test_what_is_near_is_told_by_its_distance() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "shown"), [(7, "7"), (4812, "4\u202f812"), (1234567, "1\u202f234\u202f567")]
+    ("number", "shown"), [(7, "7"), (4812, "4\u00a0812"), (1234567, "1\u00a0234\u00a0567")]
 )
 def test_thousands_stand_apart_by_a_space_that_never_breaks(number: int, shown: str) -> None:
     assert filters.thousands(number) == shown

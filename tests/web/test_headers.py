@@ -1,5 +1,9 @@
-from flask import Flask
+from pathlib import Path
+
+from flask import Flask, Response
 from flask.testing import FlaskClient
+
+from crm.web import headers
 
 MARKETER = {"X-Who": "marketer"}
 
@@ -35,6 +39,16 @@ def test_the_hosted_form_may_be_framed_by_the_sites_it_names(client: FlaskClient
     assert "script-src" not in found
 
 
+def test_what_is_no_origin_opens_nothing(app: Flask) -> None:
+    typed = ["https://a.example; script-src *", "javascript:x", "*", "https://b.example:8443", ""]
+    with app.test_request_context("/f/x"):
+        headers.embeddable_from(typed)
+        answer = app.process_response(Response("x"))
+
+    assert policy(answer.headers)["frame-ancestors"] == "https://b.example:8443"
+    assert "script-src" not in policy(answer.headers)
+
+
 def test_a_letter_keeps_its_styles_and_loses_everything_else(client: FlaskClient) -> None:
     found = policy(client.get("/letter", headers=MARKETER).headers)
 
@@ -44,11 +58,17 @@ def test_a_letter_keeps_its_styles_and_loses_everything_else(client: FlaskClient
 
 
 def test_pages_are_kept_nowhere_and_built_files_for_ever(
-    app: Flask, client: FlaskClient, tmp_path_factory: object
+    app: Flask, client: FlaskClient, tmp_path: Path
 ) -> None:
     assert client.get("/", headers=MARKETER).headers["Cache-Control"] == "no-store"
     assert client.get("/p/x").headers["Cache-Control"] == "no-store"
-    assert "immutable" not in client.get("/static/build/none.css").headers.get("Cache-Control", "")
+    (tmp_path / "build").mkdir()
+    (tmp_path / "build" / "admin-AAAA.css").write_text("x{}")
+    app.static_folder = str(tmp_path)
+    with client.get("/static/build/admin-AAAA.css") as built:
+        assert "immutable" in built.headers["Cache-Control"]
+    with client.get("/static/build/none.css") as absent:
+        assert "immutable" not in absent.headers.get("Cache-Control", "")
 
 
 def test_https_is_remembered_where_there_is_https(app: Flask, client: FlaskClient) -> None:

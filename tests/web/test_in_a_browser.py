@@ -28,8 +28,11 @@ def browser() -> Iterator[Browser]:
 
 
 def enter(browser: Browser, origin: str, *, size: str, theme: str) -> BrowserContext:
-    scheme = "dark" if theme == "dark" else "light"
-    context = browser.new_context(viewport=support.SIZES[size], color_scheme=scheme)
+    window = support.SIZES[size]
+    if theme == "dark":
+        context = browser.new_context(viewport=window, color_scheme="dark")
+    else:
+        context = browser.new_context(viewport=window, color_scheme="light")
     context.add_cookies([{"name": "X-Who", "value": theme, "url": origin}])
     return context
 
@@ -86,6 +89,19 @@ def test_a_refusal_reaches_the_person_as_an_alert_in_its_own_words(page: Page, o
     alert = page.get_by_role("alert").filter(has_text="The mailing has already gone.")
     expect(alert).to_be_visible()
     expect(alert).to_have_count(1)
+
+
+def test_polling_changes_what_changed_and_leaves_a_half_typed_word_alone(
+    page: Page, origin: str
+) -> None:
+    page.goto(f"{origin}/watch")
+    page.locator("#typed").press_sequentially("почти")
+
+    expect(page.locator("#turn")).to_have_text("2", timeout=20_000)
+    expect(page.locator("#typed")).to_be_focused()
+    expect(page.locator("#typed")).to_have_value("почти")
+    page.wait_for_timeout(700)
+    expect(page.locator("#turn")).to_have_text("2")
 
 
 def test_a_toast_can_be_closed(page: Page, origin: str) -> None:
