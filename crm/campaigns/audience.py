@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Select, and_, func, select
 from sqlalchemy.orm import Session
@@ -31,7 +31,7 @@ def people(*, at: datetime) -> Select[Any]:
 
     Of several people behind one address the one known longest gives the letter its name.
     """
-    return (
+    chosen = (
         _addresses()
         .where(reason_column(Purpose.MARKETING, at=at).is_(None))
         .with_only_columns(
@@ -41,6 +41,7 @@ def people(*, at: datetime) -> Select[Any]:
         )
         .group_by(Address.id)
     )
+    return cast("Select[Any]", chosen)
 
 
 def count(session: Session, *, at: datetime) -> Audience:

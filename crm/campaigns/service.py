@@ -1,16 +1,49 @@
-"""What staff do to a campaign."""
+"""What staff do to a campaign: approve, pause, resume, stop; and its launch when it is due."""
 
+from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from crm.audit.service import note
 from crm.campaigns import audience
+from crm.campaigns.drafts import locked
+from crm.campaigns.letter import compiled, envelope, errors, notices
 from crm.campaigns.models import Campaign
+from crm.clinic.service import details, missing
+from crm.config import Settings
+from crm.consent.rules import Purpose, Reason
 from crm.delivery import service as delivery
 from crm.delivery.models import Mailing
 from crm.delivery.states import MailingState
-from crm.errors import NotFound
+from crm.errors import NotFound, WrongState
+
+
+class Hitch(StrEnum):
+    """Why an approval did not become a mailing. Nothing was changed."""
+
+    ALREADY = "already"
+    """It was approved before: a second click, another tab."""
+    LETTER_CHANGED = "letter_changed"
+    """Somebody saved the letter after the page was shown."""
+    NUMBER_GREW = "number_grew"
+    """More people would get it than stood in the button."""
+    NOBODY = "nobody"
+    DETAILS_MISSING = "details_missing"
+    LETTER_FAULTY = "letter_faulty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a named person said yes to."""
+
+    count: int
+    """The number that stood in the button."""
+    revision: int
+    due_at: datetime
+    staff_id: int
 
 
 def find(session: Session, campaign_id: int) -> Campaign:
@@ -19,6 +52,123 @@ def find(session: Session, campaign_id: int) -> Campaign:
     if campaign is None:
         raise NotFound(f"campaign {campaign_id}")
     return campaign
+
+
+def mailing_of(session: Session, campaign: Campaign) -> Mailing:
+    """Return the campaign's mailing. Raises WrongState where it is still a draft."""
+    if campaign.mailing_id is None:
+        raise WrongState(f"campaign {campaign.id} is a draft")
+    return delivery.find(session, campaign.mailing_id)
+
+
+def approve(
+    session: Session, campaign_id: int, approval: Approval, *, settings: Settings, at: datetime
+) -> Hitch | None:
+    """Freeze the letter and schedule its mailing; None where that was done.
+
+    The campaign's row is locked, so of two approvals at once the second finds the first.
+    """
+    campaign = locked(session, campaign_id)
+    if campaign.mailing_id is not None:
+        return Hitch.ALREADY
+    clinic = details(session)
+    if missing(clinic):
+        return Hitch.DETAILS_MISSING
+    if campaign.revision != approval.revision:
+        return Hitch.LETTER_CHANGED
+    if errors(notices(campaign, clinic, settings)):
+        return Hitch.LETTER_FAULTY
+    reached = audience.count(session, at=at).reached
+    if reached == 0:
+        return Hitch.NOBODY
+    if reached > approval.count:
+        return Hitch.NUMBER_GREW
+    _schedule(session, campaign, approval, settings=settings, at=at)
+    note(
+        session,
+        "campaign.approved",
+        at=at,
+        actor_id=approval.staff_id,
+        subject="campaign",
+        subject_id=campaign.id,
+        count=approval.count,
+        reached=reached,
+        mailing_id=campaign.mailing_id,
+        revision=campaign.revision,
+    )
+    session.flush()
+    return None
+
+
+def _schedule(
+    session: Session, campaign: Campaign, approval: Approval, *, settings: Settings, at: datetime
+) -> None:
+    clinic = details(session)
+    mailing = delivery.schedule(
+        session,
+        compiled(campaign, clinic, settings),
+        envelope(campaign.id, clinic),
+        purpose=Purpose.MARKETING,
+        due_at=approval.due_at,
+        at=at,
+    )
+    campaign.mailing_id = mailing.id
+    campaign.approved_by, campaign.approved_at = approval.staff_id, at
+    campaign.approved_count = approval.count
+
+
+def pause(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+    """Pause the mailing. Raises WrongState. After the commit comes ``gate.barrier``."""
+    delivery.pause(session, mailing_of(session, campaign).id)
+    _note(session, "campaign.paused", campaign, staff_id=staff_id, at=at)
+
+
+def resume(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+    """Let the mailing run again. Raises WrongState."""
+    delivery.resume(session, mailing_of(session, campaign).id)
+    _note(session, "campaign.resumed", campaign, staff_id=staff_id, at=at)
+
+
+def stop(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+    """Stop the mailing for good. Raises WrongState. After the commit comes ``gate.barrier``."""
+    delivery.stop(session, mailing_of(session, campaign).id, at=at)
+    _note(session, "campaign.stopped", campaign, staff_id=staff_id, at=at)
+
+
+def send_overdue(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+    """Let a mailing that missed its time go now. Raises WrongState."""
+    moved = session.scalar(
+        update(Mailing)
+        .where(Mailing.id == campaign.mailing_id, Mailing.state == MailingState.OVERDUE)
+        .values(state=MailingState.SCHEDULED, due_at=at)
+        .returning(Mailing.id)
+    )
+    if moved is None:
+        raise WrongState(f"campaign {campaign.id} is not overdue")
+    _note(session, "campaign.sent_late", campaign, staff_id=staff_id, at=at)
+
+
+def note_halt(
+    session: Session, campaign: Campaign, *, passed: bool, took_ms: int, staff_id: int, at: datetime
+) -> None:
+    """Write down how a pause or stop ended: what the page then tells, for as long as it stands.
+
+    Call after the barrier. ``passed`` is what ``gate.barrier`` returned.
+    """
+    tally = delivery.tally(session, mailing_of(session, campaign).id)
+    note(
+        session,
+        "campaign.halted",
+        at=at,
+        actor_id=staff_id,
+        subject="campaign",
+        subject_id=campaign.id,
+        passed=passed,
+        took_ms=took_ms,
+        accepted=tally.accepted,
+        wire=tally.sending,
+        cancelled=tally.queued + tally.reasons.get(Reason.STOPPED, 0),
+    )
 
 
 def launch_next(session: Session, *, at: datetime) -> tuple[int, int] | None:
@@ -37,4 +187,19 @@ def launch_next(session: Session, *, at: datetime) -> tuple[int, int] | None:
     if due is None:
         return None
     mailing, campaign_id = due
-    return campaign_id, delivery.enlist(session, mailing, audience.people(at=at), at=at)
+    planned = delivery.enlist(session, mailing, audience.people(at=at), at=at)
+    note(
+        session,
+        "campaign.launched",
+        at=at,
+        actor_id=None,
+        subject="campaign",
+        subject_id=campaign_id,
+        mailing_id=mailing.id,
+        planned=planned,
+    )
+    return campaign_id, planned
+
+
+def _note(session: Session, act: str, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+    note(session, act, at=at, actor_id=staff_id, subject="campaign", subject_id=campaign.id)

@@ -19,6 +19,8 @@ STRANGERS = frozenset(
         "recipients.preferences",
         "recipients.confirm",
         "recipients.appointment",
+        # what letters show
+        "campaigns.picture",
     }
 )
 """Visitors and recipients: no cookie, no script, nothing about who is signed in."""

@@ -1,0 +1,36 @@
+"""What may be typed about a campaign outside its editor."""
+
+from typing import Any
+
+from flask_babel import gettext
+from flask_babel import lazy_gettext as _l
+from flask_wtf import FlaskForm
+from wtforms import StringField, ValidationError
+
+from crm.campaigns.rules import NameFault, read_name
+from crm.letters.blocks import DocumentFault
+from crm.letters.merge import Kind
+from crm.letters.reading import read_subject
+
+
+class LinesForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+    """The name of a campaign and the subject of its letter."""
+
+    name = StringField(_l("Name"), description=_l("For the clinic only: recipients do not see it."))
+    subject = StringField(
+        _l("Subject"), description=_l("What recipients see first. No word about health here.")
+    )
+
+    def validate_name(self, field: Any) -> None:
+        """Leave the cleaned name in the field."""
+        try:
+            field.data = read_name(field.data)
+        except NameFault as fault:
+            raise ValidationError(gettext(fault.say)) from fault
+
+    def validate_subject(self, field: Any) -> None:
+        """Leave the cleaned subject in the field."""
+        try:
+            field.data = read_subject(field.data or "", Kind.PROMOTIONAL)
+        except DocumentFault as fault:
+            raise ValidationError(gettext(fault.faults[0].say, **fault.faults[0].values)) from fault

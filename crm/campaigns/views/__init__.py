@@ -1,0 +1,6 @@
+"""Pages of this feature; each module hangs its views on the one blueprint."""
+
+from crm.campaigns.views import checking, composing, following, listing
+from crm.campaigns.views.blueprint import bp
+
+__all__ = ["bp", "checking", "composing", "following", "listing"]
