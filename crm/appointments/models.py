@@ -67,7 +67,7 @@ class Appointment(Base, kw_only=True):
     state: Mapped[AppointmentState]
     starts_at: Mapped[datetime | None] = mapped_column(default=None)
     place: Mapped[str] = mapped_column(String(300), default="")
-    wish: Mapped[str] = mapped_column(String(300), default="")
+    wish: Mapped[str] = mapped_column(String(300), default="", server_default="")
     """What the patient wrote when asking for another time; emptied by the next proposal."""
     lang: Mapped[str] = mapped_column(String(2), default="ru")
     revision: Mapped[int] = mapped_column(default=0)
