@@ -28,21 +28,18 @@ STRANGERS = frozenset(
 SIGN_IN = frozenset(
     {
         "security.login",
-        "security.forgot_password",
-        "security.reset_password",
-        "security.two_factor_token_validation",
-        "security.two_factor_rescue",
     }
 )
-"""The way in: open to strangers, but with a session, a CSRF token and the staff's look."""
+"""The way in: open to strangers, but with a session, a CSRF token and the staff's look.
+
+What Flask-Security is told to add later (recovery, a second factor) is listed when it is.
+"""
 
 ANY_STAFF = frozenset(
     {
         "security.logout",
         "security.verify",
         "security.change_password",
-        "security.two_factor_setup",
-        "security.two_factor_setup_validate",
     }
 )
 """A person's own account, whatever the role. Any other route of Flask-Security stays closed."""
