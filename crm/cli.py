@@ -3,18 +3,22 @@
 import click
 from flask import Flask
 from flask.cli import AppGroup
+from sqlalchemy import Table
 
 from crm import clock, migrations
 from crm.audit import seal
 from crm.audit.models import AuditEvent, Log
 from crm.consent.models import ConsentEvent
-from crm.db import session
+from crm.db import Base, session
 
 group = AppGroup("crm", help="Commands for the operator of this installation.")
 ledger = AppGroup("ledger", help="The consent ledger and the audit log.")
 group.add_command(ledger)
 
-LOGS = {Log.AUDIT: AuditEvent.__table__, Log.CONSENT: ConsentEvent.__table__}
+LOGS: dict[Log, Table] = {
+    Log.AUDIT: Base.metadata.tables[AuditEvent.__tablename__],
+    Log.CONSENT: Base.metadata.tables[ConsentEvent.__tablename__],
+}
 
 
 def init(app: Flask) -> None:

@@ -7,6 +7,7 @@ from itertools import count
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crm.campaigns import audience
 from crm.clinic.models import Clinic
 from crm.clinic.service import details
 from crm.consent.ledger import Matter, Origin, record
@@ -14,6 +15,13 @@ from crm.consent.models import ConsentEvent, ConsentText
 from crm.consent.rules import Act, Channel, Purpose
 from crm.consent.texts import publish
 from crm.contacts.models import Address, Category, Contact, ContactAddress, Kind
+from crm.delivery import service as delivery
+from crm.delivery.models import Mailing
+from crm.letters.compile import compile_letter
+from crm.letters.compiled import CompiledLetter
+from crm.letters.footer import Brand
+from crm.letters.merge import Kind as LetterKind
+from crm.mail.message import Envelope
 from crm.staff.models import Role, RoleName, Staff
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -139,3 +147,39 @@ def consent_texts(session: Session, *, at: datetime = NOON) -> dict[str, Consent
         at=at,
     )
     return {"processing": processing, "marketing_email": marketing}
+
+
+BRAND = Brand(
+    name="Клиника «Север»",
+    operator="ООО «Север»",
+    address="190000, Санкт-Петербург, Речная ул., 12",
+    public_url="https://crm.clinic.example",
+)
+ENVELOPE = Envelope(
+    sender_name="Клиника «Север»",
+    sender_address="news@clinic.example",
+    reply_to="info@clinic.example",
+    list_id="news.clinic.example",
+    unsubscribe_mailbox="unsubscribe@clinic.example",
+)
+
+
+def a_promotion() -> CompiledLetter:
+    blocks = [
+        {"type": "heading", "text": "Осенний осмотр", "level": 1},
+        {"type": "text", "html": "<p>{{ greeting }} Запись открыта.</p>"},
+        {"type": "medical_warning"},
+    ]
+    document = {"version": 1, "preheader": "Запись открыта", "blocks": blocks}
+    return compile_letter(
+        document, "Запись на осмотр открыта", brand=BRAND, kind=LetterKind.PROMOTIONAL
+    )
+
+
+def a_running_mailing(session: Session, *, at: datetime = NOON) -> Mailing:
+    """To everybody willing."""
+    mailing = delivery.schedule(
+        session, a_promotion(), ENVELOPE, purpose=Purpose.MARKETING, due_at=at, at=at
+    )
+    delivery.enlist(session, mailing, audience.people(at=at), at=at)
+    return mailing

@@ -6,9 +6,9 @@ A letter is dispatched by its final dot: until CRLF.CRLF a server must discard w
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -18,7 +18,7 @@ from crm.consent.rules import Reason
 from crm.delivery import window
 from crm.delivery.errand import Errand
 from crm.delivery.lease import Fenced
-from crm.delivery.rules import LOOK_S, Settled, after_doubt, after_refusal
+from crm.delivery.rules import AFTER_LOSS, LOOK_S, Settled, after_doubt, after_refusal
 from crm.delivery.states import DeliveryState, MailingState
 from crm.delivery.window import Look, Recipient, Result
 from crm.mail import smtp
@@ -82,7 +82,13 @@ class Crossing:
         for line, one in offered.items():
             if not line.ready:
                 self._conclude(one, line.verdict)
-        return {line: one for line, one in offered.items() if line.ready}
+        ready = {line: one for line, one in offered.items() if line.ready}
+        self.relay_away |= bool(offered) and not ready and self._nothing_arrives(offered)
+        return ready
+
+    @staticmethod
+    def _nothing_arrives(lines: Iterable[Line]) -> bool:
+        return all(line.verdict and line.verdict.kind is Kind.NOT_HANDED_OVER for line in lines)
 
     def _pass_gate(self, offered: dict[Line, Recipient]) -> dict[Line, Recipient]:
         """Transaction (b). Returns the lines whose dot is written."""
@@ -159,10 +165,9 @@ class Crossing:
                 reply=verdict.text,
             )
         elif verdict.relay_wide:
-            self.relay_away = True
-            self._again(one, reply=verdict.text)
-        elif verdict.kind is Kind.NOT_HANDED_OVER:
-            self._again(one, reply=verdict.text)
+            # One lost connection is an accident; a refusal of us all is not.
+            self.relay_away |= verdict.kind is not Kind.NOT_HANDED_OVER
+            self._again(one, after=AFTER_LOSS, reply=verdict.text)
         else:
             self._refused(one, verdict)
 
@@ -175,12 +180,14 @@ class Crossing:
     def _withhold(self, one: Recipient, seen: Look) -> None:
         self._end(one, DeliveryState.WITHHELD, reason=seen.refused, event_id=seen.event_id)
 
-    def _again(self, one: Recipient, *, reply: str | None = None) -> None:
+    def _again(
+        self, one: Recipient, *, after: timedelta = timedelta(0), reply: str | None = None
+    ) -> None:
         """Queue again: nothing was handed over, so this was no try."""
         self._end(
             one,
             DeliveryState.QUEUED,
-            retry_at=self.now(),
+            retry_at=self.now() + after,
             reply=reply,
             tries=one.tries - 1,
         )

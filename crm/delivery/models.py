@@ -165,7 +165,7 @@ class Retry(Base, kw_only=True):
 
 
 class Pace(Base, kw_only=True):
-    """A bucket of letters that may leave now: its truth is here, so a flushed broker refills none."""
+    """A bucket of letters that may leave now. Its truth is here: a flushed broker refills nothing."""
 
     __tablename__ = "paces"
 

@@ -7,7 +7,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from crm.delivery.models import Pace
-from crm.delivery.rules import refill
+from crm.delivery.rules import brim, refill
 
 RELAY = "relay"
 
@@ -15,7 +15,9 @@ RELAY = "relay"
 def take(session: Session, wanted: int, *, per_minute: int, at: datetime) -> int:
     """Take up to ``wanted`` letters out of the relay's bucket; return how many there were."""
     session.execute(
-        insert(Pace).values(name=RELAY, tokens=0.0, filled_at=at).on_conflict_do_nothing()
+        insert(Pace)
+        .values(name=RELAY, tokens=brim(per_minute), filled_at=at)
+        .on_conflict_do_nothing()
     )
     bucket = session.scalars(
         select(Pace)

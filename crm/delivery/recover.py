@@ -46,7 +46,7 @@ class Watch:
 def live(session: Session) -> dict[int, int]:
     """Return the counters of all live leases by fence."""
     rows = session.execute(select(Lease.fence, Lease.beats).where(Lease.state == LeaseState.LIVE))
-    return dict(rows)
+    return {row.fence: row.beats for row in rows}
 
 
 def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | None:

@@ -16,6 +16,8 @@ DEAD_AFTER_S = 30.0
 """A lease whose counter has not moved for so long, by the watcher's own clock, is dead."""
 OVERDUE_AFTER = timedelta(hours=1)
 """A mailing that missed its time by more waits for a person instead of firing."""
+AFTER_LOSS = timedelta(seconds=30)
+"""Until a letter is tried again whose connection was lost before its dot."""
 MAX_TRIES = 5
 _PAUSES = (
     timedelta(minutes=15),
@@ -55,14 +57,18 @@ def after_doubt(purpose: Purpose, tries: int, *, at: datetime) -> Settled:
     return Settled(state=DeliveryState.UNCERTAIN)
 
 
-def refill(tokens: float, *, seconds: float, per_minute: int) -> float:
-    """Return what the bucket holds ``seconds`` later.
+def brim(per_minute: int) -> float:
+    """Return what a full bucket holds: two seconds' worth, and one letter at least.
 
-    It holds two seconds' worth at most (one letter at least), so that an outage is not followed
-    by a burst. A clock that went back adds nothing.
+    No more, so that an outage is not followed by a burst.
+    """
+    return max(1.0, per_minute / 30)
+
+
+def refill(tokens: float, *, seconds: float, per_minute: int) -> float:
+    """Return what the bucket holds ``seconds`` later. A clock that went back adds nothing.
 
     >>> refill(0, seconds=3600, per_minute=600)
     20.0
     """
-    brim = max(1.0, per_minute / 30)
-    return min(brim, tokens + max(0.0, seconds) * per_minute / 60)
+    return min(brim(per_minute), tokens + max(0.0, seconds) * per_minute / 60)

@@ -250,7 +250,7 @@ def _next_retries(session: Session, fence: int, *, limit: int) -> dict[int, int]
         .returning(Retry.delivery_id, Retry.tries)
         .execution_options(synchronize_session=False)
     )
-    return dict(rows)
+    return {row.delivery_id: row.tries for row in rows}
 
 
 def _people(session: Session, delivery_ids: list[int]) -> Sequence[Any]:
