@@ -8,13 +8,14 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from crm import cli, health, web
 from crm.appointments.views import bp as appointments
-from crm.audit.views import bp as audit
 from crm.campaigns.views import bp as campaigns
 from crm.clinic.service import details
 from crm.clinic.views import bp as clinic
 from crm.config import Settings
 from crm.consent.views import bp as consent
+from crm.contacts.views import bp as contacts
 from crm.db import ENGINE_OPTIONS, db, session
+from crm.desk.journal import bp as audit
 from crm.desk.views import bp as desk
 from crm.intake.views import bp as intake
 from crm.privacy import holders
@@ -30,6 +31,7 @@ MAX_FIELDS = 200
 SESSION_LASTS = timedelta(hours=12)
 BLUEPRINTS = (
     desk,
+    contacts,
     recipients,
     campaigns,
     intake,
