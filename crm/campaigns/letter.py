@@ -27,8 +27,10 @@ FIELDS: Final = frozenset({"greeting", "first_name", "unsubscribe_url", "consent
 """What a sender fills in for each recipient; a letter with another field could not leave."""
 PRESETS: Final = {"heading": "Заголовок", "text": "Напишите текст", "button": "Записаться"}
 """What a new block says until it is written over; a letter does not leave with it."""
+MERGE_FIELDS: Final = {"greeting": "{{ greeting }}", "first_name": "{{ first_name | Добрый день }}"}
+"""What the menu of fields inserts."""
 
-_PRESET_LEFT = later("This block still says “%(found)s”. Write something or remove it.")
+PRESET_LEFT = later("This block still says “%(found)s”. Write something or remove it.")
 _UNKNOWN_PICTURE = later("This picture is not in the set. Choose another one.")
 _FIELD_NOT_YET = later("The letter uses a field that cannot be filled in yet.")
 
@@ -185,7 +187,7 @@ def _presets_left(document: Document) -> list[Notice]:
             Notice(
                 path=f"blocks.{at}.{place}",
                 severity=Severity.ERROR,
-                say=_PRESET_LEFT,
+                say=PRESET_LEFT,
                 values={"found": words},
             )
         )

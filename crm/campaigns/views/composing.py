@@ -135,7 +135,10 @@ def _editor(
         notices=_notices(campaign),
         blocks=words.BLOCKS,
         presets=letter.PRESETS,
-        pictures=pictures.PICTURES,
+        picture_choices=[
+            {"src": one.src, "name": _(one.name), "alt": one.alt} for one in pictures.PICTURES
+        ],
+        merge_fields=letter.MERGE_FIELDS,
         people=letter.PEOPLE,
         most_blocks=MOST_BLOCKS,
         site_url=_site_url(),
@@ -171,7 +174,8 @@ def _said(fault: DocumentFault) -> list[dict[str, str]]:
 
 def _notices(campaign: Campaign) -> list[dict[str, str]]:
     found = letter.notices(campaign, details(session()), settings())
-    return [_shown(one) for one in found]
+    # What a new block says is no remark while it is being written; the check page finds it.
+    return [_shown(one) for one in found if one.say != letter.PRESET_LEFT]
 
 
 def _shown(one: Notice) -> dict[str, str]:

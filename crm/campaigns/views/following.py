@@ -39,8 +39,6 @@ def show(campaign_id: int) -> ResponseReturnValue:
     approver = session().get(Staff, campaign.approved_by) if campaign.approved_by else None
     return render_template(
         "campaigns/show.html",
-        campaign=campaign,
-        mailing=mailing,
         clinic=details(session()),
         approver=approver.name if approver else "",
         history=follow.history(session(), campaign_id),

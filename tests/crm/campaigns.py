@@ -1,0 +1,81 @@
+"""Campaigns for tests."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crm.campaigns import service
+from crm.campaigns.models import Campaign
+from crm.delivery.models import Delivery, Mailing, Outcome
+from crm.delivery.states import DeliveryState
+from crm.staff.models import Staff
+from tests.factories import NOON, a_member_of_staff
+
+BLOCKS: list[dict[str, Any]] = [
+    {"type": "heading", "text": "Осенний осмотр", "level": 1},
+    {"type": "text", "html": "<p>{{ greeting }} Запись открыта.</p>"},
+    {"type": "medical_warning"},
+]
+
+
+def a_document(*blocks: dict[str, Any], preheader: str = "Запись открыта") -> dict[str, Any]:
+    return {"version": 1, "preheader": preheader, "blocks": list(blocks) or BLOCKS}
+
+
+def a_campaign(
+    session: Session,
+    *,
+    name: str = "Осень",
+    subject: str = "Запись на осмотр открыта",
+    document: dict[str, Any] | None = None,
+    staff: Staff | None = None,
+    at: datetime = NOON,
+) -> Campaign:
+    staff = staff or a_member_of_staff(session, "marketer")
+    campaign = Campaign(
+        name=name,
+        subject=subject,
+        document=document or a_document(),
+        created_by=staff.id,
+        created_at=at,
+        updated_at=at,
+    )
+    session.add(campaign)
+    session.commit()
+    return campaign
+
+
+def mailing_of(session: Session, campaign: Campaign) -> Mailing:
+    session.expire_all()
+    assert campaign.mailing_id is not None
+    return session.get_one(Mailing, campaign.mailing_id)
+
+
+def launch(session: Session, *, at: datetime = NOON) -> None:
+    while service.launch_next(session, at=at):
+        session.commit()
+
+
+def deliveries(session: Session, mailing_id: int) -> list[Delivery]:
+    return list(
+        session.scalars(
+            select(Delivery).where(Delivery.mailing_id == mailing_id).order_by(Delivery.id)
+        )
+    )
+
+
+def ended(
+    session: Session, delivery: Delivery, state: DeliveryState, **facts: Any
+) -> None:
+    session.add(
+        Outcome(
+            delivery_id=delivery.id,
+            mailing_id=delivery.mailing_id,
+            state=state,
+            at=facts.pop("at", NOON),
+            **facts,
+        )
+    )
+    session.commit()
