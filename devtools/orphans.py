@@ -21,16 +21,17 @@ def mark(place: Path) -> dict[str, str]:
 
 def end(place: Path) -> int:
     """End all that belong to `place`, politely and then not; how many there were."""
-    found = _marked(place)
+    found = belonging_to(place)
     _signal(found, signal.SIGTERM)
     until = time.monotonic() + PATIENCE_S
-    while _marked(place) and time.monotonic() < until:
+    while belonging_to(place) and time.monotonic() < until:
         time.sleep(0.05)
-    _signal(_marked(place), signal.SIGKILL)
+    _signal(belonging_to(place), signal.SIGKILL)
     return len(found)
 
 
-def _marked(place: Path) -> list[int]:
+def belonging_to(place: Path) -> list[int]:
+    """The process ids, without our own."""
     wanted = f"{MARK}={place}".encode()
     found = []
     for folder in Path("/proc").glob("[0-9]*"):

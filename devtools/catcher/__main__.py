@@ -42,6 +42,7 @@ async def _serve(store: Store, *, smtp_port: int, http_port: int | None) -> None
         print(server.sockets[0].getsockname()[1], flush=True)
     await stopped.wait()
     server.close()
+    store.close()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from devtools.catcher.store import Letter, Store
 PER_PAGE = 50
 VIEWS = ("html", "text", "raw")
 PAGE_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; frame-src 'self';"
+    "default-src 'none'; style-src 'self'; img-src data:; frame-src 'self';"
     " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 LETTER_POLICY = (
@@ -96,4 +96,5 @@ def _one(store: Store, number: int) -> Letter:
 
 def _moment(letter: Letter) -> str:
     received = dt.datetime.fromtimestamp(letter.received, tz=dt.UTC).astimezone()
-    return received.strftime("%d.%m. %H:%M:%S")
+    is_recent = dt.datetime.now(dt.UTC) - received < dt.timedelta(hours=20)
+    return received.strftime("%H:%M:%S" if is_recent else "%d.%m. %H:%M")

@@ -64,6 +64,11 @@ class Store:
         self._writer.execute("PRAGMA synchronous = OFF")
         self._writer.execute(SCHEMA)
 
+    def close(self) -> None:
+        """No more will be appended."""
+        if self._writer:
+            self._writer.close()
+
     def append(
         self, *, at_ns: int, received: float, sender: str, recipients: list[str], raw: bytes
     ) -> None:
@@ -90,8 +95,8 @@ class Store:
         """Heads of those whose sender or recipient contains `address`, newest first."""
         pattern = f"%{_literal(address)}%"
         return self._read(
-            "SELECT id, at_ns, received, sender, recipients, substr(raw, 1, ?) FROM letters"
-            " WHERE (? IS NULL OR id < ?)"
+            "SELECT id, at_ns, received, sender, recipients, coalesce(substr(raw, 1, ?), x'')"
+            " FROM letters WHERE (? IS NULL OR id < ?)"
             r" AND (recipients LIKE ? ESCAPE '\' OR sender LIKE ? ESCAPE '\')"
             " ORDER BY id DESC LIMIT ?",
             *(HEAD_BYTES, before, before, pattern, pattern, limit),
