@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
-from flask import Flask
+from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_login import FlaskLoginClient
 from sqlalchemy import Engine, create_engine, text
@@ -77,6 +77,8 @@ def app(settings: Settings) -> Iterator[Flask]:
     app = create_app(settings)
     app.test_client_class = FlaskLoginClient
     app.config["WTF_CSRF_ENABLED"] = False
+    # The context below outlives a request, and flask-login remembers in it who asked first.
+    app.before_request_funcs[None].insert(0, lambda: g.pop("_login_user", None) and None)
     with app.app_context():
         yield app
         db.session.remove()
