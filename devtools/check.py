@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from devtools import assembly, services
 from devtools.paths import PYTHON, ROOT, VENV
 
+TEMPLATES = ["templates", "devtools/catcher/templates"]
+
 
 @dataclass(frozen=True)
 class Step:
@@ -36,7 +38,7 @@ def _steps() -> list[Step]:
         Step("lint", [python, "-m", "ruff", "check", "--quiet", "."]),
         Step("types", [python, "-m", "mypy"]),
         Step("import contracts", [str(scripts / "lint-imports")]),
-        Step("templates", [str(scripts / "djlint"), "--lint", "--quiet", "templates"]),
+        Step("templates", [str(scripts / "djlint"), "--lint", "--quiet", *TEMPLATES]),
         Step("migrations", [python, "-m", "flask", "--app", "wsgi", "crm", "migrations-check"]),
         Step("translations", [python, "-m", "devtools.translations"]),
     ]

@@ -24,7 +24,9 @@ def bench(arguments: list[str]) -> int:
     """A benchmark, in a temporary place that writes to the disk as a clinic's would."""
     known = sorted(path.stem for path in (ROOT / "bench").glob("[a-z]*.py"))
     if not arguments or arguments[0] not in known:
-        sys.exit(f"dev.py bench needs the name of a benchmark: {', '.join(known)}.")
+        sys.exit(
+            f"dev.py bench needs the name of a benchmark: {', '.join(known) or 'bench/ has none'}."
+        )
     name, *rest = arguments
     assembly.ready()
     with services.temporary(is_durable=True) as variables:

@@ -2,7 +2,6 @@
 
 Without an argument: exits 1 and says which sentences of the sources lack a sound translation.
 With `update`: brings the catalogs up to date with the sources, for a translator to fill in.
-English is what the sources are written in, so it has no catalog.
 """
 
 import re
@@ -16,7 +15,8 @@ from babel.messages.pofile import read_po
 
 from devtools.paths import ROOT, VENV
 
-CATALOGS = ROOT / "crm" / "translations"
+CATALOGS = {"ru": ROOT / "crm" / "translations" / "ru" / "LC_MESSAGES" / "messages.po"}
+"""One for each language but English, which is what the sources are written in."""
 KEYWORDS = [
     "_",
     "gettext",
@@ -41,9 +41,9 @@ def main(arguments: list[str]) -> int:
             return 0
         wanted = _read(template)
     problems = [
-        f"{path.relative_to(ROOT)}: {problem}"
-        for path in sorted(CATALOGS.glob("*/LC_MESSAGES/*.po"))
-        for problem in missing(wanted, _read(path))
+        f"{locale}: {problem}"
+        for locale, path in CATALOGS.items()
+        for problem in missing(wanted, _read(path, locale=locale))
     ]
     print("\n".join(problems))
     return 1 if problems else 0
@@ -95,10 +95,12 @@ def _extract(template: Path) -> None:
 
 
 def _update(template: Path) -> None:
-    for path in CATALOGS.glob("*/LC_MESSAGES/*.po"):
-        locale = path.parents[1].name
+    for locale, path in CATALOGS.items():
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _pybabel("init", "-i", str(template), "-o", str(path), "-l", locale)
         _pybabel(
-            "update", "-i", str(template), "-o", str(path), "-l", locale, "-D", path.stem,
+            "update", "-i", str(template), "-o", str(path), "-l", locale, "-D", "messages",
             "--no-fuzzy-matching", "--ignore-obsolete", "--ignore-pot-creation-date",
             "--width", "100",
         )  # fmt: skip
@@ -108,8 +110,9 @@ def _pybabel(*arguments: str) -> None:
     subprocess.run([VENV / "bin" / "pybabel", "--quiet", *arguments], cwd=ROOT, check=True)
 
 
-def _read(path: Path) -> Catalog:
-    locale = None if path.suffix == ".pot" else path.parents[1].name
+def _read(path: Path, *, locale: str | None = None) -> Catalog:
+    if not path.exists():
+        return Catalog(locale=locale)
     with path.open("rb") as file:
         return read_po(file, locale=locale)
 
