@@ -4,14 +4,14 @@ import uuid
 from datetime import UTC, datetime
 from itertools import count
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from crm.campaigns import audience
 from crm.clinic.models import Clinic
 from crm.clinic.service import details
 from crm.consent.ledger import Matter, Origin, record
-from crm.consent.models import ConsentEvent, ConsentText
+from crm.consent.models import AddressStanding, ConsentEvent, ConsentText
 from crm.consent.rules import Act, Channel, Purpose
 from crm.consent.texts import publish
 from crm.contacts.models import Address, Category, Contact, ContactAddress, Kind
@@ -183,3 +183,56 @@ def a_running_mailing(session: Session, *, at: datetime = NOON) -> Mailing:
     )
     delivery.enlist(session, mailing, audience.people(at=at), at=at)
     return mailing
+
+
+def many_willing_contacts(session: Session, how_many: int, *, at: datetime = NOON) -> None:
+    """As ``a_willing_contact``, by the thousand: the standing alone, without the ledger."""
+    numbers = range(how_many)
+    contacts = session.scalars(
+        insert(Contact).returning(Contact.id),
+        [
+            {
+                "last_name": "Иванова",
+                "first_name": "Анна",
+                "patronymic": "Сергеевна",
+                "category": Category.SITE_USER,
+                "source": "form:test",
+                "note": "",
+                "created_at": at,
+            }
+            for _ in numbers
+        ],
+    ).all()
+    addresses = session.scalars(
+        insert(Address).returning(Address.id),
+        [
+            {
+                "kind": Kind.EMAIL,
+                "value": f"one{number}@mail.example",
+                "display": f"one{number}@mail.example",
+                "provider": "other",
+                "created_at": at,
+            }
+            for number in numbers
+        ],
+    ).all()
+    session.execute(
+        insert(ContactAddress),
+        [
+            {"contact_id": contact, "address_id": address, "added_at": at}
+            for contact, address in zip(contacts, addresses, strict=True)
+        ],
+    )
+    session.execute(
+        insert(AddressStanding),
+        [
+            {
+                "address_id": address,
+                "purpose": Purpose.MARKETING,
+                "channel": Channel.EMAIL,
+                "asked_at": at,
+                "confirmed_at": at,
+            }
+            for address in addresses
+        ],
+    )

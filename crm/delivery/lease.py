@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.orm import Session
 
+from crm.consent.gate import STUCK_AFTER_MS
 from crm.delivery.models import Lease, Range, Retry
 from crm.delivery.states import Lane, LeaseState
 
@@ -35,14 +36,19 @@ def beat(session: Session, fence: int) -> None:
     """Show that the holder lives, and that it still holds. Raises Fenced.
 
     The row's lock makes this and a watcher's burial follow each other: whatever is written in
-    this transaction is either seen by the burial, or never written.
+    this transaction is either seen by the burial, or never written. A sender that freezes in it
+    holds nobody up for longer than STUCK_AFTER_MS.
     """
-    alive = session.scalar(
+    alive = session.execute(
         update(Lease)
         .where(Lease.fence == fence, Lease.state == LeaseState.LIVE)
         .values(beats=Lease.beats + 1)
-        .returning(Lease.fence)
-    )
+        .returning(
+            Lease.fence,
+            func.set_config("idle_in_transaction_session_timeout", STUCK_AFTER_MS, True),
+        )
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
     if alive is None:
         raise Fenced(f"lease {fence}")
 

@@ -1,0 +1,98 @@
+"""A sender as a process of its own, which writes down when it wrote each dot.
+
+``python -m tests.delivery.racing LOG [--pause-s 0.005] [--without-gate] [--lane bulk]``
+
+The pause stands between the look at consent and the dots, to be aimed at. Replacing the gate is
+possible here and nowhere else: no setting of the product does it.
+"""
+
+import argparse
+import signal
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from crm import clock
+from crm.app import create_app
+from crm.config import from_environ
+from crm.consent import gate
+from crm.db import db
+from crm.delivery import window
+from crm.delivery.dispatch import Sender
+from crm.delivery.states import Lane
+from crm.mail import smtp
+from crm.mail.smtp import Letter, Line
+
+
+def main() -> None:
+    arguments = _arguments()
+    _write_down_dots(arguments.log)
+    if arguments.pause_s:
+        _pause_after_the_look(arguments.pause_s)
+    if arguments.without_gate:
+        gate.enter = lambda session: None
+    ended: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
+    settings = from_environ()
+    with create_app(settings).app_context(), Session(db.engine) as session:
+        sender = Sender(
+            session=session,
+            settings=settings,
+            lane=Lane(arguments.lane),
+            now=clock.now,
+            stopping=lambda: bool(ended),
+        )
+        print("ready", flush=True)
+        while not ended:
+            if not sender.work():
+                time.sleep(0.02)
+        sender.close()
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("log", type=Path)
+    parser.add_argument("--pause-s", type=float, default=0.0)
+    parser.add_argument("--without-gate", action="store_true")
+    parser.add_argument("--lane", default="bulk")
+    return parser.parse_args()
+
+
+def _write_down_dots(log: Path) -> None:
+    recipients: dict[Line, str] = {}
+    real_offer, real_dot = smtp.offer, smtp.dot
+    journal = log.open("ab", buffering=0)
+
+    def offer(
+        letters: Iterable[tuple[Line, Letter]], *, timeout_s: float, beat: Callable[[], object]
+    ) -> None:
+        pairs = list(letters)
+        recipients.update({line: letter.recipient for line, letter in pairs})
+        real_offer(pairs, timeout_s=timeout_s, beat=beat)
+
+    def dot(line: Line) -> bool:
+        at_ns = time.monotonic_ns()
+        written = real_dot(line)
+        if written:
+            journal.write(f"{at_ns} {recipients[line]}\n".encode())
+        return written
+
+    smtp.offer, smtp.dot = offer, dot
+
+
+def _pause_after_the_look(seconds: float) -> None:
+    real_look = window.look
+
+    def look(*arguments: Any, **named: Any) -> Any:
+        found = real_look(*arguments, **named)
+        time.sleep(seconds)
+        return found
+
+    window.look = look
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""Stops aimed at the window in a sender's hands: not one dot after somebody was told "done"."""
+
+import http.client
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from crm import clock
+from crm.config import Settings
+from crm.consent import gate
+from crm.consent.rules import Channel, Purpose
+from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer
+from crm.contacts.models import Address
+from crm.db import db
+from crm.delivery import service
+from crm.delivery.models import Delivery, Intent, Outcome
+from tests.delivery.processes import Site, site, started
+from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
+
+PEOPLE = 3000
+PAUSE_S = "0.005"
+LONGEST_S = 90.0
+
+
+@pytest.fixture
+def mailing_id(session: Session) -> int:
+    a_clinic(session)
+    many_willing_contacts(session, PEOPLE)
+    mailing = a_running_mailing(session)
+    session.commit()
+    return mailing.id
+
+
+@contextmanager
+def two_senders(settings: Settings, log: Path, *options: str) -> Iterator[None]:
+    command = ("tests.delivery.racing", str(log), "--pause-s", PAUSE_S, *options)
+    with ExitStack() as running:
+        for _ in range(2):
+            running.enter_context(started(settings, *command, wait_for="ready"))
+        yield
+
+
+def dots(log: Path) -> list[tuple[int, str]]:
+    lines = [line.split() for line in log.read_text().splitlines()]
+    return [(int(at_ns), recipient) for at_ns, recipient in lines]
+
+
+class Leaver(threading.Thread):
+    """Posts opt-outs of people whose letter is in a sender's hands right now."""
+
+    def __init__(self, settings: Settings, engine: Engine, to: Site, *, seed: int) -> None:
+        super().__init__()
+        self.engine = engine
+        self.settings, self.to, self.random = settings, to, random.Random(seed)
+        self.ended = threading.Event()
+        self.told: dict[str, int] = {}
+        """By address, the monotonic time at which the 200 had been read."""
+        self.statuses: list[int] = []
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._leave()
+        except BaseException as failure:  # noqa: BLE001 - told in the test's own thread
+            self.failure = failure
+
+    def _leave(self) -> None:
+        by = signer(Right.UNSUBSCRIBE, self.settings.secret_keys)
+        line = http.client.HTTPConnection("127.0.0.1", self.to.port, timeout=10)
+        with Session(self.engine) as session:
+            while not self.ended.is_set():
+                target = self._aim(session)
+                if target is None:
+                    continue
+                delivery_id, address_id, value = target
+                token = mint_unsubscribe(
+                    by, Unsubscribe(address_id, Purpose.MARKETING, Channel.EMAIL, delivery_id)
+                )
+                line.request(
+                    "POST",
+                    f"/u/{token}",
+                    body="List-Unsubscribe=One-Click",
+                    headers={"Content-Type": "application/x-www-form-urlencoded"},
+                )
+                answer = line.getresponse()
+                answer.read()
+                self.statuses.append(answer.status)
+                if answer.status == 200:
+                    self.told.setdefault(value, time.monotonic_ns())
+        line.close()
+
+    def _aim(self, session: Session) -> tuple[int, int, str] | None:
+        in_hand = session.execute(
+            select(Intent.delivery_id, Address.id, Address.value)
+            .join(Delivery, Delivery.id == Intent.delivery_id)
+            .join(Address, Address.id == Delivery.address_id)
+            .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
+            .where(Outcome.delivery_id.is_(None))
+            .order_by(Intent.delivery_id.desc())
+            .limit(64)
+        ).all()
+        session.rollback()
+        fresh = [tuple(row) for row in in_hand if row[2] not in self.told]
+        return self.random.choice(fresh) if fresh else None
+
+
+def run_race(
+    session: Session, settings: Settings, mailing_id: int, log: Path, *options: str
+) -> tuple[list[Leaver], list[tuple[int, str]]]:
+    with site(settings) as to, two_senders(settings, log, *options):
+        leavers = [Leaver(settings, db.engine, to, seed=seed) for seed in range(4)]
+        for leaver in leavers:
+            leaver.start()
+        until = time.monotonic() + LONGEST_S
+        while service.tally(session, mailing_id).settled < PEOPLE and time.monotonic() < until:
+            session.rollback()
+            time.sleep(0.1)
+        for leaver in leavers:
+            leaver.ended.set()
+        for leaver in leavers:
+            leaver.join()
+    session.rollback()
+    for leaver in leavers:
+        if leaver.failure:
+            raise leaver.failure
+    return leavers, dots(log)
+
+
+def late_dots(leavers: list[Leaver], written: list[tuple[int, str]]) -> list[float]:
+    """How many milliseconds after the 200 each late dot was written."""
+    told: dict[str, int] = {}
+    for leaver in leavers:
+        for address, at_ns in leaver.told.items():
+            told[address] = min(at_ns, told.get(address, at_ns))
+    return [(at - told[to]) / 1e6 for at, to in written if to in told and at > told[to]]
+
+
+@pytest.mark.race
+def test_no_dot_follows_a_confirmed_opt_out(
+    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+) -> None:
+    leavers, written = run_race(session, settings, mailing_id, tmp_path / "dots")
+
+    assert late_dots(leavers, written) == []
+    statuses = [status for leaver in leavers for status in leaver.statuses]
+    assert set(statuses) <= {200, 202}
+    assert statuses.count(200) >= 100, "the race was not run hard enough to say anything"
+    tally = service.tally(session, mailing_id)
+    assert tally.settled == tally.planned == PEOPLE
+    assert tally.withheld > 0, "no stop hit a window"
+    assert len(written) == len({to for _at, to in written}) == tally.accepted
+
+
+@pytest.mark.race
+def test_without_the_gate_some_dots_do_follow(
+    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+) -> None:
+    leavers, written = run_race(
+        session, settings, mailing_id, tmp_path / "dots", "--without-gate"
+    )
+    assert late_dots(leavers, written), "the race proves nothing if it cannot be lost"
+
+
+@pytest.mark.race
+def test_no_dot_follows_a_confirmed_pause_or_stop(
+    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+) -> None:
+    quiet: list[tuple[int, int]] = []
+    log = tmp_path / "dots"
+    with two_senders(settings, log):
+        for _ in range(12):
+            time.sleep(0.1)
+            service.pause(session, mailing_id)
+            session.commit()
+            assert gate.barrier(session)
+            begins = time.monotonic_ns()
+            time.sleep(0.05)
+            quiet.append((begins, time.monotonic_ns()))
+            service.resume(session, mailing_id)
+            session.commit()
+        service.stop(session, mailing_id, at=clock.now())
+        session.commit()
+        assert gate.barrier(session)
+        quiet.append((time.monotonic_ns(), time.monotonic_ns() + 10**12))
+        time.sleep(0.3)
+    written = dots(log)
+    assert written, "nothing ran that could have been stopped"
+    assert [at for at, _to in written if any(a < at < b for a, b in quiet)] == []
+    assert len({to for _at, to in written}) == len(written)
+
