@@ -1,14 +1,14 @@
 """What is typed about accounts and passwords."""
 
 from flask_babel import lazy_gettext as _
-from wtforms import EmailField, PasswordField, SelectChoice, SelectMultipleField, StringField
+from wtforms import EmailField, PasswordField, SelectMultipleField, StringField
 from wtforms.validators import InputRequired
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from crm.mail.addresses import Domains, read_email
 from crm.staff.models import RoleName
 from crm.web.look import ROLE_NAMES
-from crm.web.reading import Form, Read, line
+from crm.web.reading import Form, Read, line, options
 
 LONGEST_NAME = 120
 ROLE_HINT = _("A person may have several. Each page names the roles that it opens to.")
@@ -34,7 +34,7 @@ class AccountForm(Form):
     roles = SelectMultipleField(
         _("Roles"),
         [InputRequired(NO_ROLE)],
-        choices=[SelectChoice(role.value, ROLE_NAMES[role.value]) for role in RoleName],
+        choices=options((role.value, ROLE_NAMES[role.value]) for role in RoleName),
         description=ROLE_HINT,
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),

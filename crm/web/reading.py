@@ -6,7 +6,7 @@
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from flask import request
@@ -14,6 +14,7 @@ from flask_babel import gettext
 from flask_wtf import FlaskForm
 from werkzeug.datastructures import MultiDict
 from wtforms import Field
+from wtforms.fields import choices
 from wtforms.validators import StopValidation
 
 from crm.errors import Invalid, later
@@ -53,6 +54,12 @@ class Read:
             field.data = self.reader(field.data or "")
         except Invalid as fault:
             raise StopValidation(gettext(fault.say, **fault_values(fault))) from fault
+
+
+def options(pairs: Iterable[tuple[str, Any]]) -> list[Any]:
+    """Return the choices of a select field from pairs of value and label."""
+    choice = choices.SelectChoice  # type: ignore[attr-defined]  # newer than the stubs
+    return [choice(value, label) for value, label in pairs]
 
 
 class OutOfBounds(Invalid):
