@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import make_response, render_template
+from flask import make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_security import current_user
 
@@ -19,6 +19,7 @@ from crm.db import session
 from crm.delivery.states import DeliveryState
 from crm.errors import NotFound
 from crm.web.locale import language
+from crm.web.typed import typed_values
 
 
 def page(
@@ -46,6 +47,7 @@ def page(
         arrivable=at + EARLY,
         outcomes=BY_HAND,
         said=said,
+        typed=typed_values(request.form) if said else [],
     )
     return make_response(page, status)
 

@@ -178,7 +178,7 @@ def place(typed: str) -> str:
         raise ValueError(_LONG_PLACE)
     if not _is_plain(words) or "=?" in words or set(words) & set("<>{}⟦⟧"):
         raise ValueError(_BAD_PLACE)
-    return " ".join(words.split(" "))
+    return " ".join(words.split())
 
 
 def wish(typed: str) -> str:
