@@ -19,7 +19,7 @@ function placeOf(path) {
   const [head, at, name] = path.split(".");
   if (head !== "blocks" || at === undefined) {
     const box = root.querySelector(`[data-path="${head}"]`) ?? root.querySelector('[data-path="blocks"]');
-    return { box, field: box.querySelector("input[type=text], input:not([type])") };
+    return { box: box.querySelector(".cl-field") ?? box, field: box.querySelector("input[type=text], input:not([type])") };
   }
   const card = cardAt(Number(at));
   if (!card) return placeOf("blocks");

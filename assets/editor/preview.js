@@ -1,4 +1,6 @@
 // The letter's frame: two widths, dark, the text part, an invented person; the place in it is kept.
+const WIDE = 616;
+
 for (const panel of document.querySelectorAll("[data-preview]")) {
   const frame = panel.querySelector("iframe");
   const shown = { person: "0" };
@@ -22,17 +24,22 @@ for (const panel of document.querySelectorAll("[data-preview]")) {
     load();
   };
 
+  const setWidth = (width) => {
+    for (const button of panel.querySelectorAll("[data-width]")) {
+      button.setAttribute("aria-pressed", button.dataset.width === width);
+    }
+    frame.classList.toggle("cl-letter-phone", width === "375");
+  };
+
+  if (panel.clientWidth < WIDE) setWidth("375");
+
   panel.addEventListener("click", (event) => {
     const button = event.target.closest("button");
     if (!button) return;
     const { width, look, part } = button.dataset;
     if (look) toggle(button, "look", look);
     if (part) toggle(button, "part", part);
-    if (!width) return;
-    for (const other of panel.querySelectorAll("[data-width]")) {
-      other.setAttribute("aria-pressed", other === button);
-    }
-    frame.classList.toggle("cl-letter-phone", width === "375");
+    if (width) setWidth(width);
   });
 
   panel.querySelector("[data-person]")?.addEventListener("change", (event) => {

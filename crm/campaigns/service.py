@@ -155,7 +155,8 @@ def note_halt(
 
     Call after the barrier. ``passed`` is what ``gate.barrier`` returned.
     """
-    tally = delivery.tally(session, mailing_of(session, campaign).id)
+    mailing = mailing_of(session, campaign)
+    tally = delivery.tally(session, mailing.id)
     note(
         session,
         "campaign.halted",
@@ -163,11 +164,12 @@ def note_halt(
         actor_id=staff_id,
         subject="campaign",
         subject_id=campaign.id,
+        stopped=mailing.state is MailingState.STOPPED,
         passed=passed,
         took_ms=took_ms,
         accepted=tally.accepted,
         wire=tally.sending,
-        cancelled=tally.queued + tally.reasons.get(Reason.STOPPED, 0),
+        rest=tally.queued + tally.reasons.get(Reason.STOPPED, 0),
     )
 
 

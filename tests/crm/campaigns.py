@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+from flask.testing import FlaskClient
 from sqlalchemy import select
 from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
 
 from crm.campaigns import service
 from crm.campaigns.models import Campaign
@@ -66,9 +68,7 @@ def deliveries(session: Session, mailing_id: int) -> list[Delivery]:
     )
 
 
-def ended(
-    session: Session, delivery: Delivery, state: DeliveryState, **facts: Any
-) -> None:
+def ended(session: Session, delivery: Delivery, state: DeliveryState, **facts: Any) -> None:
     session.add(
         Outcome(
             delivery_id=delivery.id,
@@ -79,3 +79,19 @@ def ended(
         )
     )
     session.commit()
+
+
+def approve(
+    client: FlaskClient, campaign: Campaign, *, count: int = 1, **typed: Any
+) -> TestResponse:
+    sent = {"count": count, "revision": campaign.revision, "when": "now", **typed}
+    return client.post(f"/campaigns/{campaign.id}/approve", data=sent)
+
+
+def approved(client: FlaskClient, session: Session, *, count: int = 1) -> Campaign:
+    """By clicking. Needs a clinic and somebody willing."""
+    campaign = a_campaign(session)
+    answer = approve(client, campaign, count=count)
+    assert answer.headers.get("Location") == f"/campaigns/{campaign.id}", answer.text
+    session.refresh(campaign)
+    return campaign

@@ -3,6 +3,7 @@
 from typing import cast
 
 from flask import Blueprint
+from flask_babel import format_decimal
 from flask_security import current_user
 
 from crm.campaigns import service, words
@@ -16,7 +17,7 @@ bp = Blueprint("campaigns", __name__)
 
 @bp.app_context_processor
 def _words() -> dict[str, object]:
-    return {"campaign_chip": chip}
+    return {"campaign_chip": chip, "in_seconds": in_seconds}
 
 
 def me() -> Staff:
@@ -34,3 +35,8 @@ def draft_or_launched(campaign_id: int) -> tuple[Campaign, Mailing | None]:
 def chip(mailing: Mailing | None) -> tuple[str, str]:
     """Return the state in words and the chip that shows it."""
     return words.DRAFT if mailing is None else words.MAILING[mailing.state]
+
+
+def in_seconds(took_ms: int) -> str:
+    """Return ``0,4`` or ``0.4``: seconds as the language of the page writes them."""
+    return str(format_decimal(took_ms / 1000, format="0.0#"))
