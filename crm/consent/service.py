@@ -106,13 +106,8 @@ def confirm(
             from before a refusal must not undo the refusal.
 
     """
-    asked = session.get(ConsentEvent, asked_event_id)
-    if asked is None or asked.act is not Act.ASKED or asked.at + CONFIRM_WITHIN < at:
-        raise InvalidToken(say=later("This link is out of date. Please fill in the form again."))
+    asked = still_asked(session, asked_event_id, at=at)
     matter = Matter(address_id=asked.address_id, purpose=asked.purpose, channel=asked.channel)
-    stops = [getattr(standing(session, matter), name) for name, _reason in STOPS]
-    if any(stop is not None and stop >= asked.at for stop in stops):
-        raise InvalidToken(say=later("This link is out of date. Please fill in the form again."))
     return record(
         session,
         Act.CONFIRMED,
@@ -128,6 +123,31 @@ def confirm(
         at=at,
         expires_at=months_later(at, months),
     )
+
+
+def still_asked(session: Session, asked_event_id: int, *, at: datetime) -> ConsentEvent:
+    """Return the request to confirm, if its link still confirms; its standing stays locked.
+
+    Locked until the transaction ends: a stop that comes at the same moment waits, and stands
+    after the confirmation, or has come before it, and is seen.
+
+    Raises:
+        InvalidToken: see ``confirm``.
+
+    """
+    asked = session.get(ConsentEvent, asked_event_id)
+    if asked is None or asked.act is not Act.ASKED or asked.at + CONFIRM_WITHIN < at:
+        raise InvalidToken(say=later("This link is out of date. Please fill in the form again."))
+    row = session.get(
+        AddressStanding,
+        (asked.address_id, asked.purpose, asked.channel),
+        with_for_update=True,
+        populate_existing=True,
+    )
+    stops = [getattr(standing_of(row), name) for name, _reason in STOPS]
+    if any(stop is not None and stop >= asked.at for stop in stops):
+        raise InvalidToken(say=later("This link is out of date. Please fill in the form again."))
+    return asked
 
 
 def stop(
