@@ -38,8 +38,6 @@ def _build_assets() -> None:
 
 
 def _assets_are_stale() -> bool:
-    if not (ROOT / "devtools" / "assets.py").exists():
-        return False
     return not STAMP.exists() or STAMP.read_text() != _fingerprint()
 
 

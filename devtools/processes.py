@@ -19,6 +19,7 @@ class Program:
 
     name: str
     command: list[str]
+    stop_signal: signal.Signals = signal.SIGTERM
 
 
 class Supervisor:
@@ -55,9 +56,9 @@ class Supervisor:
 
     def stop(self) -> None:
         """End all, last started first; after some patience, by force and with all descendants."""
-        for _, process in reversed(self._running):
+        for program, process in reversed(self._running):
             if process.poll() is None:
-                process.terminate()
+                process.send_signal(program.stop_signal)
         until = time.monotonic() + PATIENCE_S
         for _, process in self._running:
             with contextlib.suppress(subprocess.TimeoutExpired):
