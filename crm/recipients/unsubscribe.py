@@ -1,0 +1,148 @@
+"""``/u/<token>``: the way out of promotion, for people and for mail programs (RFC 8058).
+
+The token is the authority: no cookie, no CSRF token, no redirect, no limit per sender's address
+(a mail provider posts for all of its users). GET shows and changes nothing; POST acts.
+"""
+
+import logging
+from http import HTTPStatus
+from typing import Final
+
+from flask import Response, make_response, render_template, request
+from flask_babel import gettext as _
+from flask_babel import lazy_gettext
+from sqlalchemy.exc import SQLAlchemyError
+
+from crm import clock
+from crm.clinic.service import details
+from crm.consent import gate
+from crm.consent.tokens import Unsubscribe, read_unsubscribe
+from crm.contacts.models import Address, Kind
+from crm.current import settings
+from crm.db import session
+from crm.mail.addresses import mask
+from crm.recipients import service
+from crm.web import refusals
+
+log = logging.getLogger(__name__)
+
+SNIFFED: Final = 4096
+"""Bytes of the body that are looked at; what a mail program says fits in a tenth of it."""
+DRAINED: Final = 16 * 1024 * 1024
+"""Bytes of the body that are read away, so that the sender hears the answer."""
+RETRY_AFTER_S: Final = "60"
+AWAY = lazy_gettext(
+    "Your refusal could not be stored just now. Please press the button again in a minute, or "
+    "write to the clinic."
+)
+
+
+def unsubscribe(token: str) -> Response:
+    """Show whose letters would stop; on POST stop them."""
+    # Before anything looks at the body: of any size, of any type, malformed or none.
+    request.max_content_length = None
+    try:
+        link = read_unsubscribe(token, keys=settings().secret_keys)
+        return _stop(link) if request.method == "POST" else _ask(link)
+    except SQLAlchemyError as error:
+        log.warning("opt-out not stored", extra={"fault": type(error).__name__})
+        session().rollback()
+        return away()
+
+
+def away() -> Response:
+    """Answer that nothing could be stored. Touches no database."""
+    response = refusals.answer(HTTPStatus.SERVICE_UNAVAILABLE, say=str(AWAY))
+    response.headers["Retry-After"] = RETRY_AFTER_S
+    return response
+
+
+def evidence() -> dict[str, str]:
+    """Return what is kept as proof that a link was used."""
+    agent = request.headers.get("User-Agent", "")[:300]
+    return {
+        "ip": request.remote_addr or "",
+        "user_agent": "".join(sign if sign.isprintable() else "?" for sign in agent),
+    }
+
+
+def masked(address: Address) -> str:
+    """Return the address as whoever holds a forwarded letter may see it; empty once destroyed."""
+    if address.value is None:
+        return ""
+    shown = address.display or address.value
+    return mask(shown) if address.kind is Kind.EMAIL else f"•••{shown[-2:]}"
+
+
+def _ask(link: Unsubscribe) -> Response:
+    address = service.address_behind(session(), link.address_id)
+    return make_response(
+        render_template(
+            "recipients/ask.html",
+            clinic=details(session()),
+            masked=masked(address),
+            has_stopped=service.has_stopped(session(), address),
+        )
+    )
+
+
+def _stop(link: Unsubscribe) -> Response:
+    source = _source()
+    service.hurry(session())
+    address = service.address_behind(session(), link.address_id)
+    shown, clinic = masked(address), details(session())
+    name = {field: getattr(clinic, field) for field in _FOOTER}
+    event = service.stop_promotion(
+        session(),
+        address,
+        delivery_id=link.delivery_id,
+        source=source,
+        evidence=evidence(),
+        keys=settings().suppression_keys,
+        at=clock.now(),
+    )
+    event_id = None if event is None else event.id
+    session().commit()
+    log.info("opted out", extra={"event_id": event_id})
+    return _done(link.address_id, masked=shown, clinic=name, passed=_barrier())
+
+
+_FOOTER: Final = ("name", "legal_name", "inn", "postal_address", "phone", "email")
+
+
+def _barrier() -> bool:
+    try:
+        return gate.barrier(session())
+    except SQLAlchemyError:
+        session().rollback()
+        return False
+
+
+def _done(address_id: int, *, masked: str, clinic: dict[str, str], passed: bool) -> Response:
+    """Answer that the stop is stored; from here on no fault may turn that into a failure."""
+    status = HTTPStatus.OK if passed else HTTPStatus.ACCEPTED
+    try:
+        service.hurry(session())
+        page = render_template(
+            "recipients/stopped.html",
+            clinic=clinic,
+            masked=masked,
+            passed=passed,
+            aftermath=service.aftermath(session(), address_id),
+        )
+    except SQLAlchemyError:
+        session().rollback()
+        page = str(_("You are unsubscribed."))
+    return make_response(page, status)
+
+
+def _source() -> str:
+    """Return ``one_click`` where a mail program posts, ``link`` where a person does."""
+    try:
+        start = request.stream.read(SNIFFED)
+        left = DRAINED
+        while left > 0 and (chunk := request.stream.read(65536)):
+            left -= len(chunk)
+    except OSError:
+        return "link"
+    return "one_click" if b"List-Unsubscribe" in start and b"One-Click" in start else "link"
