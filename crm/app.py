@@ -17,7 +17,7 @@ from crm.contacts.views import bp as contacts
 from crm.db import ENGINE_OPTIONS, db, session
 from crm.desk.journal import bp as audit
 from crm.desk.views import bp as desk
-from crm.intake.views import bp as intake
+from crm.intake.admin import bp as intake
 from crm.privacy import holders
 from crm.recipients.views import bp as recipients
 from crm.staff import security

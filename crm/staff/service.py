@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from flask_security import hash_password
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from crm.audit.service import note
@@ -67,8 +68,11 @@ def add(
         created_at=at,
         roles=_roles(session, wanted),
     )
-    session.add(staff)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(staff)
+    except IntegrityError as error:  # somebody was quicker
+        raise Taken from error
     _note(session, "added", staff, at=at, by=by, roles=_names(wanted))
     return staff
 
