@@ -23,8 +23,6 @@ from crm.mail.message import Envelope
 
 LANGUAGE: Final[Language] = "ru"
 """Of the letters: recipients have given their consent in Russian."""
-FIELDS: Final = frozenset({"greeting", "first_name", "unsubscribe_url", "consent_on"})
-"""What a sender fills in for each recipient; a letter with another field could not leave."""
 PRESETS: Final = {"heading": "Заголовок", "text": "Напишите текст", "button": "Записаться"}
 """What a new block says until it is written over; a letter does not leave with it."""
 MERGE_FIELDS: Final = {"greeting": "{{ greeting }}", "first_name": "{{ first_name | Добрый день }}"}
@@ -32,7 +30,6 @@ MERGE_FIELDS: Final = {"greeting": "{{ greeting }}", "first_name": "{{ first_nam
 
 PRESET_LEFT = later("This block still says “%(found)s”. Write something or remove it.")
 _UNKNOWN_PICTURE = later("This picture is not in the set. Choose another one.")
-_FIELD_NOT_YET = later("The letter uses a field that cannot be filled in yet.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,15 +85,12 @@ def envelope(campaign_id: int, clinic: Clinic) -> Envelope:
 
 def compiled(campaign: Campaign, clinic: Clinic, settings: Settings) -> CompiledLetter:
     """Return the letter. Raises DocumentFault with all that keeps it from being one."""
-    letter = compile_letter(
+    return compile_letter(
         campaign.document,
         campaign.subject,
         brand=brand(clinic, settings),
         kind=Kind.PROMOTIONAL,
     )
-    if letter.fields - FIELDS:
-        raise DocumentFault([Fault("blocks", _FIELD_NOT_YET)])
-    return letter
 
 
 def pictures_unknown(document: Document) -> list[Fault]:
