@@ -12,6 +12,7 @@ from wtforms.validators import InputRequired, StopValidation
 
 from crm.appointments.proposals import Visit
 from crm.appointments.rules import moment, place
+from crm.errors import later
 from crm.letters.blocks import Document
 from crm.letters.lint import lint
 from crm.letters.merge import Kind
@@ -19,6 +20,8 @@ from crm.letters.merge import Kind
 _NO_DAY = lazy_gettext("Choose a day.")
 _BAD_DAY = lazy_gettext("This is not a date. Write it as 2027-11-24.")
 _NO_HOUR = lazy_gettext("Choose a time.")
+_TELLS = later("“%(found)s”: the place may not tell why the patient comes.")
+HEALTH_LAW = "323-FZ 13"
 _BAD_HOUR = lazy_gettext("This is not a time. Write it as 10:30.")
 
 
@@ -75,7 +78,8 @@ class VisitForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
             return
         empty = Document(preheader="", blocks=())
         for finding in lint(empty, field.data, Kind.SERVICE):
-            raise StopValidation(gettext(finding.say, found=finding.found))
+            say = _TELLS if finding.law == HEALTH_LAW else finding.say
+            raise StopValidation(gettext(say, found=finding.found))
 
     @property
     def visit(self) -> Visit:
