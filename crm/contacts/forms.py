@@ -1,6 +1,6 @@
 """What may be typed of a person."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import request
@@ -14,6 +14,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, StopValidation
 from wtforms.widgets import HiddenInput
 
@@ -33,6 +34,10 @@ UNKNOWN_FIELDS = _(
     "Only a name, contact details and a note are kept here. Other fields are not taken: "
     "no dates of birth, no documents, nothing about health."
 )
+
+
+def _choices(words: Mapping[str, str]) -> list[SelectChoice]:
+    return [SelectChoice("", _("Choose…")), *(SelectChoice(*pair) for pair in words.items())]
 
 
 class _Read:
@@ -75,7 +80,7 @@ class ContactForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
     category = SelectField(
         _("Who the person is"),
         [InputRequired(_("Choose who the person is."))],
-        choices=[("", _("Choose…")), *CATEGORIES.items()],
+        choices=_choices(CATEGORIES),
     )
     email = ReadLine(_("E-mail"), [_Read(_email)])
     phone = ReadLine(_("Phone"), [_Read(_phone)])
@@ -117,7 +122,7 @@ class NewContactForm(ContactForm):
     source = SelectField(
         _("How you know"),
         [InputRequired(_("Choose how you know."))],
-        choices=[("", _("Choose…")), *SOURCES.items()],
+        choices=_choices(SOURCES),
     )
 
 

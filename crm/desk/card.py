@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -75,7 +76,7 @@ def read(session: Session, contact_id: int, *, keys: tuple[str, ...], at: dateti
                 verdicts=found[address.id],
                 others=others.get(address.id, ()),
             )
-            for address in addresses
+            for address in sorted(addresses, key=attrgetter("kind"))
         ],
         grounds=_grounds(session, [one for row in found.values() for one in row]),
         added_by=_name(session, contact.created_by),

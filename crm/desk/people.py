@@ -24,6 +24,14 @@ class Person:
     states: dict[Channel, Consented]
     """What they allow of advertising, for each channel that there is an address for."""
 
+    @property
+    def grouped(self) -> list[tuple[Consented, list[Channel]]]:
+        """Return the channels by what they come to, so that a line says each word once."""
+        found: dict[Consented, list[Channel]] = {}
+        for channel, state in self.states.items():
+            found.setdefault(state, []).append(channel)
+        return list(found.items())
+
 
 def condition(
     typed: str, state: Consented | None, *, reach: search.Reach, at: datetime

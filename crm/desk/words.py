@@ -1,6 +1,6 @@
 """What pages call the things of the ledger, of reception and of the audit log."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
@@ -216,6 +216,12 @@ def _particular(name: str, value: object) -> str:
     if name == "source":
         return source(str(value))
     return f"{DETAIL.get(name, name)}: {value}"
+
+
+def channels(named: Sequence[Channel]) -> str:
+    """Return channels in one breath; the first keeps its capital."""
+    first, *rest = [str(CHANNEL[channel]) for channel in named]
+    return ", ".join([first, *(name if name.isupper() else name.lower() for name in rest)])
 
 
 def source(stored: str) -> str:
