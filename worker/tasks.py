@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from crm import clock
 from crm.audit import seal as seals
 from crm.campaigns import service as campaigns
-from crm.cli import LOGS
+from crm.consent.refold import LOGS
 from crm.current import settings
 from crm.db import db, session
 from crm.delivery import close as closing
