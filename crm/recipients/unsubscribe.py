@@ -5,6 +5,7 @@ The token is the authority: no cookie, no CSRF token, no redirect, no limit per 
 """
 
 import logging
+import sys
 from http import HTTPStatus
 from typing import Final
 
@@ -39,8 +40,8 @@ AWAY = lazy_gettext(
 
 def unsubscribe(token: str) -> Response:
     """Show whose letters would stop; on POST stop them."""
-    # Before anything looks at the body: of any size, of any type, malformed or none.
-    request.max_content_length = None
+    # The body may be of any size and any type. None would mean the application's own limit.
+    request.max_content_length = sys.maxsize
     try:
         link = read_unsubscribe(token, keys=settings().secret_keys)
         return _stop(link) if request.method == "POST" else _ask(link)

@@ -71,7 +71,7 @@ def a_form(session: Session, key: str, **given: Any) -> Form:
     return form
 
 
-def typed(texts: dict[str, ConsentText], *, marketing: str = "", **changes: Any) -> dict[str, Any]:
+def typed(texts: dict[str, ConsentText], **changes: Any) -> dict[str, Any]:
     """A correct submission; ``marketing="yes"`` ticks the second box."""
     whole: dict[str, Any] = {
         "last_name": "Иванова",
@@ -82,17 +82,17 @@ def typed(texts: dict[str, ConsentText], *, marketing: str = "", **changes: Any)
         "message": "Когда вы открыты?",
         "consent.processing": str(texts["processing"].id),
     }
-    if marketing:
+    if changes.pop("marketing", ""):
         whole["consent.marketing_email"] = str(texts["marketing_email"].id)
     return {name: value for name, value in {**whole, **changes}.items() if value is not None}
 
 
-def post(client: FlaskClient, *, key: str = "question", **given: Any) -> TestResponse:
+def post(client: FlaskClient, **given: Any) -> TestResponse:
     """Post as a page of the clinic's site does, each time from another network address."""
     said = {"Origin": SITE, "X-Forwarded-For": f"198.51.100.{next(_ips) % 250}"}
     headers = {**said, **given.pop("headers", {})}
     return client.post(
-        f"/f/{key}",
+        f"/f/{given.pop('key', 'question')}",
         headers={name: value for name, value in headers.items() if value is not None},
         **given,
     )
