@@ -18,6 +18,7 @@ from devtools.processes import Program, Supervisor
 from devtools.terminal import working
 
 LETTERS_PORT = 8025
+SITE_PORT = 8026
 READY_S = 60
 AS_ROOT = "ignore:You're running the worker with superuser"
 """Celery warns root at length; on a developer's machine that only hides other lines."""
@@ -36,21 +37,24 @@ def main(arguments: list[str]) -> int:
         assembly.ready()
         with services.lasting() as variables:
             letters = _letters(variables)
+            site_port = ports.free(preferred=SITE_PORT)
             variables |= orphans.mark(VAR)
-            return _serve(variables, letters, port)
+            return _serve(variables, [*letters, _site(variables, site_port)], port, site_port)
 
 
-def _serve(variables: services.Variables, letters: list[Program], port: int) -> int:
+def _serve(variables: services.Variables, first: list[Program], port: int, site_port: int) -> int:
     supervisor = Supervisor(variables)
+    site = f"http://{ports.LOOPBACK}:{site_port}"
     try:
-        for program in letters:
+        for program in first:
             supervisor.start(program)
-        _set_up(variables)
+        _set_up(variables, site)
         for program in _programs(port):
             supervisor.start(program)
         _wait_until_ready(supervisor, port)
         print(f"\nThe clinic is at {variables['PUBLIC_URL']}", flush=True)
-        if letters:
+        print(f"Its own site, with a form in it, is at {site}", flush=True)
+        if "LETTERS_URL" in variables:
             print(f"Its letters are at {variables['LETTERS_URL']}", flush=True)
         print("Ctrl-C stops everything.", flush=True)
         program, status = supervisor.watch()
@@ -91,8 +95,14 @@ def _letters(variables: services.Variables) -> list[Program]:
     return [Program("the mail catcher", [*command, "--smtp", str(smtp), "--http", str(pages)])]
 
 
-def _set_up(variables: services.Variables) -> None:
-    command = [str(PYTHON), "-m", "flask", "--app", "wsgi", "crm", "setup"]
+def _site(variables: services.Variables, port: int) -> Program:
+    """The page of the invented clinic that embeds the hosted form."""
+    command = [str(PYTHON), "-m", "devtools.site", "--port", str(port)]
+    return Program("the demo site", [*command, "--clinic", variables["PUBLIC_URL"]])
+
+
+def _set_up(variables: services.Variables, site: str) -> None:
+    command = [str(PYTHON), "-m", "flask", "--app", "wsgi", "crm", "setup", "--site", site]
     status = subprocess.run(command, env=variables, cwd=ROOT, check=False).returncode
     if status != 0:
         sys.exit("The database could not be set up; the reason stands above.")

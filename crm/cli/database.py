@@ -44,7 +44,7 @@ def setup(site: str | None) -> None:
     elif site:
         allow_origin(session(), site)
         session().commit()
-    say_where(site)
+    say_where()
 
 
 @click.command()

@@ -26,7 +26,7 @@ staff = Commands("staff", help="Accounts of members of staff.")
 def demo(site: str | None) -> None:
     """Load the demo clinic into an empty database; refuse where there is anything in it."""
     load_demo(site)
-    say_where(site)
+    say_where()
 
 
 @staff.command("add")
@@ -78,11 +78,9 @@ def load_demo(site: str | None) -> None:
     click.echo(KNOWN_TO_ALL if is_development(settings()) else ONCE)
 
 
-def say_where(site: str | None) -> None:
+def say_where() -> None:
     """Print where to look."""
     click.echo(f"Staff sign in at {settings().public_url}/login")
-    if site:
-        click.echo(f"The clinic's own site, with the form in it, is at {site}")
 
 
 def _print(sign_ins: list[SignIn]) -> None:

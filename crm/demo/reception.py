@@ -117,15 +117,12 @@ def _close(rng: Random, one: Asked, *, at: datetime) -> None:
 
 
 def _visit(rng: Random, proposed_at: datetime, *, at: datetime) -> Visit:
-    day = proposed_at + timedelta(days=rng.randint(1, 14))
-    day += timedelta(days=day.weekday() == 6)
+    day = proposed_at + timedelta(days=rng.randint(0, 14))
     starts_at = morning(day, rng.randint(9, 19), rng.choice((0, 15, 30, 45)))
+    if starts_at < proposed_at + timedelta(hours=1):
+        starts_at += timedelta(days=1)
     answered_at = proposed_at + timedelta(minutes=rng.uniform(4, 900))
-    if starts_at <= at:
-        states, weights = (_S.ARRIVED, _S.NO_SHOW, _S.CANCELLED), (87, 8, 5)
-    else:
-        states, weights = (_S.CONFIRMED, _S.PROPOSED, _S.MOVED, _S.CANCELLED), (66, 24, 5, 5)
-    state = rng.choices(states, weights)[0]
+    state = _state(rng, is_over=starts_at <= at)
     if state is _S.CONFIRMED and answered_at > at:
         state = _S.PROPOSED
     is_answered = state not in (_S.PROPOSED, _S.MOVED)
@@ -133,9 +130,16 @@ def _visit(rng: Random, proposed_at: datetime, *, at: datetime) -> Visit:
         starts_at=starts_at,
         state=state,
         proposed_at=proposed_at,
-        answered_at=min(answered_at, at) if is_answered else None,
+        answered_at=min(answered_at, starts_at, at) if is_answered else None,
         revision=2 if state is _S.MOVED else 1,
     )
+
+
+def _state(rng: Random, *, is_over: bool) -> AppointmentState:
+    if is_over:
+        return rng.choices((_S.ARRIVED, _S.NO_SHOW, _S.CANCELLED), (87, 8, 5))[0]
+    states = (_S.CONFIRMED, _S.PROPOSED, _S.MOVED, _S.CANCELLED)
+    return rng.choices(states, (66, 24, 5, 5))[0]
 
 
 def _open(rng: Random, one: Asked, *, claimed: bool, at: datetime) -> None:
