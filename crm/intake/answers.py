@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from crm.clinic.service import details
 from crm.config import Settings
 from crm.consent.rules import Purpose
+from crm.contacts.typed import LONGEST_NAME
 from crm.intake import rules, service, stamp
 from crm.intake.forms import Given
 from crm.intake.models import Form
@@ -16,6 +17,13 @@ from crm.web.htmx import wants_json
 from crm.web.locale import language
 
 PREFLIGHT_S = "600"
+LIMITS = {
+    "name": LONGEST_NAME,
+    "email": rules.LONGEST_EMAIL,
+    "phone": rules.LONGEST_PHONE,
+    "message": rules.LONGEST_MESSAGE,
+}
+ON_THE_PAGE = ("last_name", "first_name", "patronymic", "phone", "email", "message")
 
 
 def page(
@@ -47,7 +55,7 @@ def page(
         policy=service.policy(session, lang=lang, at=at),
         stamp=_stamp(form, given, settings=settings, at=at),
         clinic=details(session),
-        limits={"name": 80, "email": rules.LONGEST_EMAIL, "message": rules.LONGEST_MESSAGE},
+        limits=LIMITS,
         embedded="embed" in request.args,
     )
 
@@ -122,9 +130,14 @@ def _stamp(form: Form, given: Given, *, settings: Settings, at: datetime) -> str
 
 
 def _summary(errors: dict[str, str]) -> list[tuple[str, str]]:
-    """Return where each fault is and what it is; a field that we do not have is named."""
-    pairs = []
-    for name, sentence in errors.items():
-        ours = name in rules.FIELDS or name.startswith(rules.BOX)
-        pairs.append((name, sentence) if ours else ("main", f"{name}: {sentence}"))
-    return pairs
+    """Return where each fault is and what it is, from top to bottom.
+
+    A field that we do not have is nowhere, so it is named.
+    """
+    boxes = [name for name in errors if name.startswith(rules.BOX)]
+    placed = [name for name in (*ON_THE_PAGE, *boxes) if name in errors]
+    nowhere = [name for name in errors if name not in placed]
+    return [
+        *((name, errors[name]) for name in placed),
+        *(("main", f"{name}: {errors[name]}") for name in nowhere),
+    ]

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -15,14 +16,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from crm.app import create_app
 from crm.appointments.models import Request, RequestKind
 from crm.audit.models import AuditEvent
+from crm.config import Settings
 from crm.consent.models import ConsentEvent, ConsentPayload, ConsentText
 from crm.consent.rules import Act, Channel, Purpose
 from crm.consent.texts import publish
 from crm.contacts.models import Address, Contact, ContactAddress
+from crm.db import db
 from crm.delivery.models import Delivery, Mailing
 from crm.intake.models import Form, Submission
+from crm.web.limits import limiter
 from tests.conftest import NOON, Time
 from tests.factories import a_clinic, a_willing_contact, consent_texts, email_of
 
@@ -479,6 +484,26 @@ class TestDefence:
         assert answers[-1].headers["Retry-After"] == "60"
         assert f"frame-ancestors {SITE}" in answers[-1].headers["Content-Security-Policy"]
         assert stored(session)["requests"] == 30
+
+    def test_without_valkey_it_goes_on_and_counts_for_itself(
+        self,
+        settings: Settings,
+        form: Form,
+        texts: dict[str, ConsentText],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        # The one limiter of the process remembers that its storage was away: not beyond this test.
+        monkeypatch.setattr(limiter, "_storage_dead", False)
+        app = create_app(replace(settings, redis_url="redis://127.0.0.1:9/0"))
+        app.test_client_class = Stranger
+        visitor, flood = app.test_client(), {"X-Forwarded-For": str(uuid.uuid4())}
+        statuses = [
+            post(visitor, data=typed(texts, message=str(n)), headers=flood).status_code
+            for n in range(31)
+        ]
+        with app.app_context():
+            db.engine.dispose()
+        assert statuses == [201] * 30 + [429]
 
 
 class TestKnownPeople:

@@ -6,6 +6,7 @@ import socket
 import threading
 import time as wall
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -253,8 +254,7 @@ class TestWayOut:
                 listener.listen()
             port = listener.getsockname()[1]
             away = f"postgresql+psycopg://x:x@127.0.0.1:{port}/x"
-            values = {name: getattr(settings, name) for name in settings.__dataclass_fields__}
-            app = create_app(Settings(**{**values, "database_url": away}))
+            app = create_app(replace(settings, database_url=away))
             app.test_client_class = Stranger
             began = wall.monotonic()
             answer = app.test_client().post(way_out(address.id))
