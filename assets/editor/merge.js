@@ -4,7 +4,12 @@ import { words } from "./words.js";
 
 export function mergeMenu(insert) {
   const items = words.mergeFields.map(({ token, name }) =>
-    h("li", {}, h("button", { class: "dropdown-item", type: "button", onclick: () => insert(token) }, name)),
+    h(
+      "li",
+      {},
+      // The menu gives the focus back to its button as it closes; the field takes it after that.
+      h("button", { class: "dropdown-item", type: "button", onclick: () => setTimeout(insert, 0, token) }, name),
+    ),
   );
   return h(
     "div",

@@ -2,20 +2,49 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 from sqlalchemy.orm import Session
 from werkzeug.serving import make_server
 
+from crm.campaigns.letter import first_document
+from crm.campaigns.models import Campaign
+from crm.campaigns.pictures import PICTURES
+from crm.delivery.states import DeliveryState, MailingState
 from tests.browser import support
-from tests.factories import a_member_of_staff
+from tests.browser.support import Witness
+from tests.crm.campaigns import (
+    BLOCKS,
+    a_campaign,
+    a_document,
+    approved,
+    deliveries,
+    ended,
+    launch,
+    mailing_of,
+)
+from tests.factories import a_clinic, a_member_of_staff, a_willing_contact
 
 pytestmark = pytest.mark.browser
-PAUSE = 5_000
-"""Milliseconds that a page may take to do what it promised."""
+PAUSE_MS = 10_000
+"""How long a page may take to do what it promised."""
+MOST_TABS = 80
+WOULD_ASK = """() => {
+  const leaving = new Event("beforeunload", { cancelable: true });
+  window.dispatchEvent(leaving);
+  return leaving.defaultPrevented;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -38,31 +67,312 @@ def origin(app: Flask) -> Iterator[str]:
     server.server_close()
 
 
-Opens = Callable[..., Page]
+class Visit:
+    """A page in a browser in which a marketer is signed in."""
+
+    def __init__(self, context: BrowserContext, origin: str, path: str) -> None:
+        self.page: Page = context.new_page()
+        self.page.set_default_timeout(PAUSE_MS)
+        self.witness: Witness = support.watch(self.page, origin)
+        self.page.goto(origin + path)
+
+    def tab_to(self, selector: str, *, back: bool = False) -> None:
+        """Press Tab until the focus is there."""
+        for _ in range(MOST_TABS):
+            self.page.keyboard.press("Shift+Tab" if back else "Tab")
+            if self.has_focus(selector):
+                return
+        pytest.fail(f"no way to {selector} by keyboard")
+
+    def has_focus(self, selector: str) -> bool:
+        return bool(
+            self.page.evaluate("(one) => document.activeElement?.matches(one) ?? false", selector)
+        )
+
+    def is_saved(self) -> None:
+        expect(self.page.locator("#cl-save-status[data-kind=on]")).to_be_visible(timeout=PAUSE_MS)
+
+    def types(self, words: str) -> None:
+        self.page.keyboard.type(words)
+
+
+Opens = Callable[..., Visit]
 
 
 @pytest.fixture
 def opens(app: Flask, session: Session, browser: Browser, origin: str) -> Iterator[Opens]:
-    """``opens("/campaigns")`` is the page in a browser in which a marketer is signed in."""
+    """``opens("/campaigns")`` is that page, with a marketer signed in."""
     marketer = a_member_of_staff(session, "marketer")
     session.commit()
     contexts = []
 
-    def open_page(path: str, size: ViewportSize = support.DESKTOP) -> Page:
+    def visit(path: str, size: ViewportSize = support.DESKTOP, *, scripts: bool = True) -> Visit:
         client: FlaskClient = app.test_client(user=marketer)
-        with client.session_transaction():
-            pass
-        cookie = client.get_cookie("session", domain="localhost")
+        cookie = client.get_cookie("session")
         assert cookie is not None
-        context = browser.new_context(viewport=size, locale="ru-RU")
+        context = browser.new_context(viewport=size, java_script_enabled=scripts)
         context.add_cookies([{"name": "session", "value": cookie.value, "url": origin}])
         contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PAUSE)
-        page.witness = support.watch(page, origin)  # type: ignore[attr-defined]
-        page.goto(origin + path)
-        return page
+        return Visit(context, origin, path)
 
-    yield open_page
+    yield visit
     for context in contexts:
-        context.close()
+        with suppress(Exception):
+            context.close()
+
+
+@pytest.fixture
+def draft(session: Session) -> Campaign:
+    a_clinic(session)
+    a_willing_contact(session)
+    return a_campaign(session, document=first_document())
+
+
+def types_of(session: Session, campaign: Campaign) -> list[str]:
+    session.expire_all()
+    return [block["type"] for block in campaign.document["blocks"]]
+
+
+def test_a_letter_is_written_reordered_and_saved_by_keyboard_alone(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    keys, letter = visit.page.keyboard, visit.page.frame_locator("iframe")
+    visit.tab_to("[data-add=heading]")
+    keys.press("Enter")
+    assert visit.has_focus("#block-3 [data-field=text]")
+    visit.types("Приходите весной")
+    visit.is_saved()
+    expect(letter.get_by_text("Приходите весной")).to_be_visible()
+
+    visit.tab_to("#block-3 [data-key=up]", back=True)
+    for _ in range(3):
+        keys.press("Enter")
+    assert visit.has_focus("#block-0 [data-key=up]")
+    expect(visit.page.locator("#cl-live")).not_to_be_empty()
+    visit.is_saved()
+
+    visit.tab_to("[data-add=text]", back=True)
+    keys.press("Space")
+    keys.press("Control+b")
+    visit.types("Запись с понедельника")
+    keys.press("Control+s")
+    visit.is_saved()
+    expect(letter.locator("strong")).to_have_text("Запись с понедельника")
+    assert types_of(session, draft) == ["heading", "heading", "text", "medical_warning", "text"]
+    assert draft.document["blocks"][0]["text"] == "Приходите весной"
+    support.check_page(visit.page, visit.witness)
+
+
+def test_what_was_removed_can_be_brought_back_and_what_is_good_be_doubled(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    visit.tab_to("#block-0 [data-key=remove]")
+    visit.page.keyboard.press("Enter")
+    assert visit.has_focus("#block-0 [data-key=remove]")
+    visit.is_saved()
+    assert types_of(session, draft) == ["text", "medical_warning"]
+    visit.tab_to("#cl-undo button")
+    visit.page.keyboard.press("Enter")
+    assert visit.has_focus("#block-0 [data-field=text]")
+    visit.tab_to("#block-0 [data-key=duplicate]", back=True)
+    visit.page.keyboard.press("Enter")
+    assert visit.has_focus("#block-1 [data-field=text]")
+    visit.is_saved()
+    visit.page.wait_for_timeout(1_000)
+    assert types_of(session, draft) == ["heading", "heading", "text", "medical_warning"]
+
+
+def test_a_block_is_dragged_to_another_place(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    first = visit.page.locator("#block-0 .cl-grip").bounding_box()
+    second = visit.page.locator("#block-1 .cl-block-body").bounding_box()
+    assert first is not None
+    assert second is not None
+    mouse = visit.page.mouse
+    mouse.move(first["x"] + 8, first["y"] + 8)
+    mouse.down()
+    mouse.move(second["x"] + 60, second["y"] + second["height"] - 4, steps=12)
+    mouse.up()
+    visit.is_saved()
+    assert types_of(session, draft) == ["text", "heading", "medical_warning"]
+
+
+def test_a_field_is_put_where_the_cursor_is(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    visit.tab_to("[data-path=subject] .cl-merge button")
+    visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("ArrowDown")
+    visit.page.keyboard.press("Enter")
+    expect(visit.page.locator("#subject")).to_be_focused()
+    visit.is_saved()
+    session.expire_all()
+    assert "{{ greeting }}" in draft.subject
+
+
+def test_what_is_wrong_is_told_at_its_place_and_stays_on_the_page(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    page = visit.page
+    page.fill("#subject", "")
+    page.click("[data-add=button]")
+    page.fill("#block-3 [data-field=href]", "javascript:alert(1)")
+    expect(page.locator("#subject[aria-invalid=true]")).to_be_visible()
+    expect(page.locator("#block-3 [data-field=href][aria-invalid=true]")).to_be_visible()
+    expect(page.locator("#cl-save-status[data-kind=bad]")).to_be_visible()
+    assert page.evaluate(WOULD_ASK)
+    support.check_page(page, visit.witness)
+    page.fill("#subject", "Мы открылись")
+    page.fill("#block-3 [data-field=href]", "https://clinic.example/весна")
+    visit.is_saved()
+    expect(page.locator("[aria-invalid=true]")).to_have_count(0)
+    assert not page.evaluate(WOULD_ASK)
+    assert types_of(session, draft)[-1] == "button"
+
+
+def test_two_people_at_one_letter_are_told_and_choose(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    mine, theirs = (opens(f"/campaigns/{draft.id}/compose") for _ in range(2))
+    theirs.page.fill("#subject", "Их тема")
+    theirs.is_saved()
+    mine.page.fill("#subject", "Моя тема")
+    expect(mine.page.locator("#cl-conflict")).to_be_visible()
+    assert mine.page.input_value("#subject") == "Моя тема"
+    assert mine.page.evaluate(WOULD_ASK)
+    support.check_page(mine.page, mine.witness)
+    session.expire_all()
+    assert draft.subject == "Их тема"
+    mine.page.click("[data-conflict=mine]")
+    mine.is_saved()
+    session.expire_all()
+    assert draft.subject == "Моя тема"
+
+
+def test_a_server_out_of_reach_loses_nothing(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    visit.page.context.set_offline(True)
+    visit.page.fill("#subject", "Без связи")
+    expect(visit.page.locator("#cl-save-status[data-kind=bad]")).to_be_visible()
+    visit.page.context.set_offline(False)
+    visit.page.keyboard.press("Control+s")
+    visit.is_saved()
+    session.expire_all()
+    assert draft.subject == "Без связи"
+
+
+def test_next_saves_first(opens: Opens, session: Session, draft: Campaign) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    visit.page.fill("#subject", "В последний миг")
+    visit.page.click("#cl-next")
+    visit.page.wait_for_url("**/check")
+    session.expire_all()
+    assert draft.subject == "В последний миг"
+
+
+def test_a_pasted_page_leaves_its_words_only(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    visit.page.click("#block-1 [contenteditable]")
+    visit.page.keyboard.press("Control+a")
+    visit.page.evaluate(
+        r"""() => {
+          const data = new DataTransfer();
+          data.setData("text/html", "<table><tr><td><b onclick='x()'>Из</b> Word</td></tr></table>"
+            + "<img src='https://spy.example/p.png'><script>window.ran = 1<\/script>");
+          document.activeElement.dispatchEvent(
+            new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }));
+        }"""
+    )
+    visit.is_saved()
+    session.expire_all()
+    html = draft.document["blocks"][1]["html"]
+    assert "Word" in html
+    assert "<img" not in html
+    assert "onclick" not in html
+    assert visit.witness.foreign == []
+    assert visit.page.evaluate("() => window.ran") is None
+
+
+def test_the_preview_has_two_widths_dark_the_text_part_and_our_pictures(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    picture = {"type": "image", "src": PICTURES[0].src, "alt": PICTURES[0].alt}
+    draft.document = a_document(picture, *BLOCKS)
+    session.commit()
+    visit = opens(f"/campaigns/{draft.id}/compose")
+    page, frame = visit.page, visit.page.locator("iframe")
+    letter = page.frame_locator("iframe")
+    shown = letter.locator("img").first
+    expect(shown).to_be_visible()
+    assert shown.evaluate("(image) => image.complete && image.naturalWidth") == 1200
+    assert frame.evaluate("(one) => one.offsetWidth") == 600
+    page.click("[data-width='375']")
+    assert frame.evaluate("(one) => one.offsetWidth") == 375
+    page.select_option("[data-person]", "2")
+    expect(letter.get_by_text("Здравствуйте! Запись открыта.")).to_be_visible()
+    page.click("[data-look=dark]")
+    page.click("[data-part=text]")
+    expect(letter.locator("pre")).to_contain_text("Отписаться от рекламных писем: ")
+    support.check_page(page, visit.witness)
+
+
+def test_without_scripts_the_lines_can_be_saved(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    visit = opens(f"/campaigns/{draft.id}/compose", scripts=False)
+    assert visit.page.locator("noscript .cl-note").count() == 1
+    visit.page.fill("#preheader", "С понедельника")
+    visit.page.click("button[form=cl-lines]")
+    session.expire_all()
+    assert draft.document["preheader"] == "С понедельника"
+
+
+def test_the_figures_move_by_themselves_and_the_page_notices_the_end(
+    opens: Opens, session: Session, app: Flask, draft: Campaign
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    campaign = approved(app.test_client(user=a_member_of_staff(session, "marketer")), session)
+    app.config["WTF_CSRF_ENABLED"] = True
+    launch(session, at=mailing_of(session, campaign).due_at)
+    visit = opens(f"/campaigns/{campaign.id}")
+    bar = visit.page.locator("#cl-progress progress")
+    expect(bar).to_have_attribute("value", "0")
+    [only] = deliveries(session, mailing_of(session, campaign).id)
+    ended(session, only, DeliveryState.ACCEPTED)
+    expect(bar).to_have_attribute("value", "1", timeout=PAUSE_MS)
+    mailing_of(session, campaign).state = MailingState.FINISHED
+    session.commit()
+    expect(visit.page.locator("#cl-progress[hx-get]")).to_have_count(0, timeout=PAUSE_MS)
+    support.check_page(visit.page, visit.witness)
+
+
+@pytest.mark.parametrize("size", support.SIZES)
+def test_every_page_is_accessible_and_fits(
+    opens: Opens, session: Session, draft: Campaign, app: Flask, size: str
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    marketer = app.test_client(user=a_member_of_staff(session, "marketer"))
+    launched = approved(marketer, session)
+    launch(session, at=mailing_of(session, launched).due_at)
+    app.config["WTF_CSRF_ENABLED"] = True
+    for path in (
+        "/campaigns",
+        "/campaigns/new",
+        f"/campaigns/{draft.id}/compose",
+        f"/campaigns/{draft.id}/check",
+        f"/campaigns/{launched.id}",
+        f"/campaigns/{launched.id}/journal",
+    ):
+        visit = opens(path, support.SIZES[size])
+        support.check_page(visit.page, visit.witness)
+        visit.page.context.close()

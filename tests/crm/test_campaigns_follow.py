@@ -135,7 +135,7 @@ def test_a_stop_is_told_with_its_numbers_and_is_for_good(
     while wind_down(session, at=NOON):
         session.commit()
     page = marketer.get(f"/campaigns/{running.id}").text
-    told = page.split("cl-timeline")[1].split("<b>")[1].split("</b>")[0]
+    told = page.split('cl-timeline"')[1].split("<b>")[1].split("</b>")[0]
     assert [word.strip(",.:") for word in told.split() if word.strip(",.:").isdigit()] == [
         "1",
         "0",
