@@ -50,6 +50,7 @@ def test_the_card_costs_as_many_queries_with_much_history_as_with_little(
     ways = [f"/contacts/{quiet.id}", f"/contacts/{busy.id}"]
     session.commit()
     client = signed_in("dpo")
+    client.get(ways[0])
     with counted() as little:
         client.get(ways[0])
     with counted() as much:
