@@ -7,6 +7,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from crm import cli, health, web
+from crm.appointments import lists
 from crm.appointments.views import bp as appointments
 from crm.campaigns.views import bp as campaigns
 from crm.clinic.service import details
@@ -22,7 +23,7 @@ from crm.privacy import holders
 from crm.recipients.views import bp as recipients
 from crm.staff import security
 from crm.staff.views import bp as staff
-from crm.web import limits
+from crm.web import limits, nav
 
 ROOT = Path(__file__).parents[1]
 MAX_BODY = 256 * 1024
@@ -70,5 +71,6 @@ def create_app(settings: Settings) -> Flask:
     security.init(app, settings)
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
+    nav.count(app, "appointments.queue", lambda: lists.waiting(session()))
     cli.init(app)
     return app

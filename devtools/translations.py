@@ -19,6 +19,7 @@ CATALOGS = {"ru": ROOT / "crm" / "translations" / "ru" / "LC_MESSAGES" / "messag
 """One for each language but English, which is what the sources are written in."""
 KEYWORDS = [
     "_",
+    "_l",
     "gettext",
     "ngettext:1,2",
     "pgettext:1c,2",
@@ -87,9 +88,11 @@ def _placeholders(text: str) -> set[tuple[str, str]]:
 
 
 def _extract(template: Path) -> None:
+    # Left to itself Babel skips folders that begin with "_", such as templates/_parts.
     keywords = [part for keyword in KEYWORDS for part in ("-k", keyword)]
     _pybabel(
         "extract", "--no-default-keywords", *keywords, "-F", "babel.cfg", "--no-location",
+        "--ignore-dirs", ".* node_modules",
         "--omit-header", "--sort-output", "-o", str(template), ".",
     )  # fmt: skip
 

@@ -8,9 +8,10 @@ from datetime import datetime
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from crm.delivery import rules
 from crm.delivery.lease import give_back
 from crm.delivery.models import Intent, Lease, Mailing, Outcome, Retry
-from crm.delivery.rules import DEAD_AFTER_S, after_doubt
+from crm.delivery.rules import after_doubt
 from crm.delivery.states import DeliveryState, LeaseState
 
 
@@ -39,7 +40,7 @@ class Watch:
         return {
             fence: beats
             for fence, (beats, since) in self.seen.items()
-            if now - since >= DEAD_AFTER_S
+            if now - since >= rules.DEAD_AFTER_S
         }
 
 

@@ -30,7 +30,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def started(settings: Settings, *command: str, wait_for: str | None = None) -> Iterator[subprocess.Popen[str]]:
+def started(
+    settings: Settings, *command: str, wait_for: str | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """A process of ours; with ``wait_for`` its first line of output is awaited."""
     process = subprocess.Popen(
         [sys.executable, "-m", *command],

@@ -256,4 +256,3 @@ def accepted(session: Session) -> list[str]:
         .where(Outcome.state == DeliveryState.ACCEPTED)
     )
     return [value for value in rows if value]
-

@@ -26,6 +26,8 @@ from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
 PEOPLE = 3000
 PAUSE_S = "0.005"
+WIDE_PAUSE_S = "0.1"
+"""For the race that must be lost: on a busy machine an opt-out takes longer than 5 ms."""
 LONGEST_S = 90.0
 
 
@@ -40,7 +42,8 @@ def mailing_id(session: Session) -> int:
 
 @contextmanager
 def two_senders(settings: Settings, log: Path, *options: str) -> Iterator[None]:
-    command = ("tests.delivery.racing", str(log), "--pause-s", PAUSE_S, *options)
+    pause = () if "--pause-s" in options else ("--pause-s", PAUSE_S)
+    command = ("tests.delivery.racing", str(log), *pause, *options)
     with ExitStack() as running:
         for _ in range(2):
             running.enter_context(started(settings, *command, wait_for="ready"))
@@ -68,7 +71,7 @@ class Leaver(threading.Thread):
     def run(self) -> None:
         try:
             self._leave()
-        except BaseException as failure:  # noqa: BLE001 - told in the test's own thread
+        except BaseException as failure:
             self.failure = failure
 
     def _leave(self) -> None:
@@ -78,6 +81,7 @@ class Leaver(threading.Thread):
             while not self.ended.is_set():
                 target = self._aim(session)
                 if target is None:
+                    time.sleep(0.005)
                     continue
                 delivery_id, address_id, value = target
                 token = mint_unsubscribe(
@@ -107,7 +111,11 @@ class Leaver(threading.Thread):
             .limit(64)
         ).all()
         session.rollback()
-        fresh = [tuple(row) for row in in_hand if row[2] not in self.told]
+        fresh = [
+            (delivery_id, address_id, value)
+            for delivery_id, address_id, value in in_hand
+            if value is not None and value not in self.told
+        ]
         return self.random.choice(fresh) if fresh else None
 
 
@@ -163,7 +171,13 @@ def test_without_the_gate_some_dots_do_follow(
     session: Session, settings: Settings, mailing_id: int, tmp_path: Path
 ) -> None:
     leavers, written = run_race(
-        session, settings, mailing_id, tmp_path / "dots", "--without-gate"
+        session,
+        settings,
+        mailing_id,
+        tmp_path / "dots",
+        "--without-gate",
+        "--pause-s",
+        WIDE_PAUSE_S,
     )
     assert late_dots(leavers, written), "the race proves nothing if it cannot be lost"
 
@@ -194,4 +208,3 @@ def test_no_dot_follows_a_confirmed_pause_or_stop(
     assert written, "nothing ran that could have been stopped"
     assert [at for at, _to in written if any(a < at < b for a, b in quiet)] == []
     assert len({to for _at, to in written}) == len(written)
-

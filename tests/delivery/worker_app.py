@@ -3,9 +3,9 @@
 ``celery -A tests.delivery.worker_app worker | beat``
 """
 
-from crm.delivery import recover
+from crm.delivery import rules
 
-recover.DEAD_AFTER_S = 3.0
+rules.DEAD_AFTER_S = 3.0
 
 from worker.celery import app, tasks  # noqa: E402 - the patience is read when the tasks run
 
