@@ -8,8 +8,8 @@ import click
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from flask.cli import with_appcontext
-from sqlalchemy import Connection, create_engine, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
+from sqlalchemy.exc import ProgrammingError
 
 from crm import migrations
 from crm.cli.people import load_demo, say_where
@@ -81,22 +81,27 @@ def _migrate() -> None:
 def _scratch() -> Iterator[Connection]:
     url = make_url(settings().database_url)
     name = f"scratch_{uuid.uuid4().hex}"
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    scratch = create_engine(url.set(database=name))
-    with server.connect() as outside:
+    with _engine(url, isolation_level="AUTOCOMMIT") as server, server.connect() as outside:
         try:
             outside.execute(text(f"CREATE DATABASE {name}"))
-        except DBAPIError as error:
+        except ProgrammingError as error:
             raise click.ClickException(
                 "A scratch database cannot be created: the user of DATABASE_URL needs CREATEDB."
             ) from error
         try:
-            with scratch.begin() as connection:
+            with _engine(url.set(database=name)) as scratch, scratch.begin() as connection:
                 yield connection
         finally:
-            scratch.dispose()
             outside.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+
+
+@contextmanager
+def _engine(url: URL, **options: str) -> Iterator[Engine]:
+    engine = create_engine(url, **options)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _named(difference: object) -> str:

@@ -236,12 +236,13 @@ def _tell(session: Session, campaign: Campaign, run: Run, *, staff_id: int) -> N
         )
 
 
-def _halted(run: Run, gone: int, cancelled: int) -> Row:
+def _halted(run: Run, gone: int, rest: int) -> Row:
     accepted = sum(letter.state is DeliveryState.ACCEPTED for letter in run.letters[:gone])
     return {
+        "stopped": run.stopped_after is not None,
         "passed": True,
         "took_ms": BARRIER_MS,
         "accepted": accepted,
         "wire": 0,
-        "cancelled": cancelled,
+        "rest": rest,
     }
