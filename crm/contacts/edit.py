@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from crm.audit.service import note
 from crm.contacts.models import Address, Category, Contact, ContactAddress, Kind
+from crm.contacts.service import known_as
 from crm.contacts.typed import health_words
 from crm.errors import NotFound, WrongState, later
-from crm.mail.addresses import Email, Phone, provider_of
+from crm.mail.addresses import Email, Phone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,21 +170,7 @@ def _move(
 
 
 def _link(session: Session, contact: Contact, read: Email | Phone, *, at: datetime) -> None:
-    provider = provider_of(read.domain) if isinstance(read, Email) else "other"
-    session.execute(
-        insert(Address)
-        .values(
-            kind=_kind(read),
-            value=read.value,
-            display=read.display,
-            provider=provider,
-            created_at=at,
-        )
-        .on_conflict_do_nothing(index_elements=["kind", "value"])
-    )
-    address_id = session.scalars(
-        select(Address.id).where(Address.kind == _kind(read), Address.value == read.value)
-    ).one()
+    address_id = known_as(session, read, at=at).id
     link = {"contact_id": contact.id, "address_id": address_id, "added_at": at}
     session.execute(
         insert(ContactAddress)

@@ -21,6 +21,7 @@ from wtforms.widgets import HiddenInput
 from crm.contacts.edit import Details
 from crm.contacts.models import Category, Contact
 from crm.contacts.typed import read_name, read_note
+from crm.current import settings
 from crm.errors import CrmError
 from crm.mail.addresses import Domains, Email, Phone, read_email, read_phone
 
@@ -55,7 +56,8 @@ class _Read:
 
 
 def _email(typed: str) -> Email | None:
-    return read_email(typed, domains=Domains.WITH_TEST) if typed.strip() else None
+    domains = Domains.PUBLIC if settings().secure else Domains.WITH_TEST
+    return read_email(typed, domains=domains) if typed.strip() else None
 
 
 def _phone(typed: str) -> Phone | None:
