@@ -154,7 +154,10 @@ class TestWayOut:
         self, client: FlaskClient, session: Session, address: Address, time: Time
     ) -> None:
         client.post(way_out(address.id))
-        asked = an_event(session, Act.ASKED, address, at=NOON + timedelta(hours=2))
+        matter = Matter(address_id=address.id, purpose=Purpose.MARKETING, channel=Channel.EMAIL)
+        origin = Origin(source="form:test", text_id=consent_texts(session)["marketing_email"].id)
+        at = NOON + timedelta(hours=2)
+        asked = record(session, Act.ASKED, matter, origin, keys=KEYS, at=at)
         session.commit()
         time.moves_to(NOON + timedelta(hours=3))
         client.post(way_out(address.id))
