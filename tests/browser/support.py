@@ -19,26 +19,14 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from devtools.browser import ARGUMENTS, find
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = "/usr/bin/chromium"
 MISSING = "No browser: install it with `apt-get install chromium`."
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--no-default-browser-check",
-    "--disable-domain-reliability",
-    "--proxy-server=http://127.0.0.1:9",
-    "--proxy-bypass-list=127.0.0.1",
-)
 DESKTOP = ViewportSize(width=1440, height=900)
 PHONE = ViewportSize(width=390, height=844)
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
@@ -69,7 +57,10 @@ class Witness:
 
 def launch(playwright: Playwright) -> Browser:
     """Return a headless Chromium of this machine that reaches 127.0.0.1 and nothing else."""
-    return playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+    program = find()
+    if program is None:
+        raise RuntimeError(MISSING)
+    return playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
 
 
 def watch(page: Page, origin: str) -> Witness:
@@ -108,9 +99,15 @@ def overflow(page: Page) -> int:
     return wider
 
 
+def headings(page: Page) -> int:
+    """Return how many h1 the page has; it should be one, whatever its role."""
+    return page.locator("h1").count()
+
+
 def check_page(page: Page, witness: Witness) -> None:
     """Assert what every page owes: accessible, inside its policy, at home, no wider than it may."""
     assert axe(page) == []
+    assert headings(page) == 1
     assert csp_violations(page) == []
     assert witness.foreign == []
     assert witness.complaints == []
@@ -120,7 +117,7 @@ def check_page(page: Page, witness: Witness) -> None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Yield a Chromium; without one skip the test, but fail it under CI."""
-    if not Path(CHROMIUM).exists():
+    if find() is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
         pytest.skip(MISSING)
