@@ -12,7 +12,7 @@ from crm.intake.models import Form, Submission
 def put_requests(session: Session, asked: list[Asked], forms: list[Form], *, staff_id: int) -> None:
     """Write requests, submissions and appointments."""
     by_kind = {form.kind: form for form in forms}
-    put(session, Request, [_request(one, by_kind[one.kind], staff_id) for one in asked])
+    put(session, Request, [_request(one, staff_id) for one in asked])
     put(
         session,
         Submission,
@@ -24,13 +24,14 @@ def put_requests(session: Session, asked: list[Asked], forms: list[Form], *, sta
                 "received_at": one.at,
             }
             for one in asked
+            if one.person.created_by is None
         ],
     )
     visits = [_appointment(one, one.visit, staff_id) for one in asked if one.visit is not None]
     put(session, Appointment, visits)
 
 
-def _request(one: Asked, form: Form, staff_id: int) -> Row:
+def _request(one: Asked, staff_id: int) -> Row:
     person = one.person
     return {
         "id": one.id,
@@ -39,7 +40,7 @@ def _request(one: Asked, form: Form, staff_id: int) -> Row:
         "email_id": person.email.id if person.email else None,
         "phone_id": person.phone.id if person.phone else None,
         "message": one.message,
-        "source": f"form:{form.key}",
+        "source": one.source,
         "lang": person.lang,
         "received_at": one.at,
         "state": one.state,

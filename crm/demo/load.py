@@ -22,6 +22,7 @@ from crm.demo import mailings, rows
 from crm.demo.clinic import TERM_MONTHS, open_clinic
 from crm.demo.desk import put_requests
 from crm.demo.histories import Era, tell
+from crm.demo.notices import put_notices
 from crm.demo.people import gather
 from crm.demo.reception import receive
 from crm.demo.texts import OPENED, publish_all
@@ -117,6 +118,7 @@ def load(
     )
     mailings.put_campaigns(session, runs, author=marketer, clinic=clinic, settings=settings, at=at)
     put_requests(session, asked, forms, staff_id=reception.id)
+    put_notices(session, clinic, settings, at=at)
     session.flush()
     for log, table in LOGS.items():
         seal.seal(session, log, table, at=at)

@@ -48,8 +48,13 @@ def gather(rng: Random, *, staff_id: int, at: datetime) -> World:
     """Return everybody, numbered, with addresses and nothing said yet."""
     world = World()
     taken: set[str] = set()
+    known: set[Called] = set()
     while len(world.people) < COUNT:
-        person = _person(rng, invent(rng), staff_id=staff_id, at=at)
+        called = invent(rng)
+        if called in known:
+            continue
+        known.add(called)
+        person = _person(rng, called, staff_id=staff_id, at=at)
         _reach(rng, world, taken, person)
         if person.email and rng.random() < 0.03 and len(world.people) < COUNT:
             _add_relative(rng, world, taken, person, staff_id=staff_id, at=at)

@@ -16,6 +16,8 @@ WAITING, CLAIMED = 11, 4
 KEPT: Final = timedelta(days=90)
 """Appointments are not kept longer after the visit."""
 _AGAIN: Final = 0.14
+_TODAY: Final = 0.35
+"""Of last week's requests: who comes on the day of loading, so that the day's page is not empty."""
 _S = AppointmentState
 _APPOINTMENTS: Final = (
     "Здравствуйте! Хочу записаться на следующей неделе, лучше утром.",
@@ -74,10 +76,17 @@ class Asked:
     visit: Visit | None = None
     id: int = 0
 
+    @property
+    def source(self) -> str:
+        """Return through what it came: a form, the telephone or the desk."""
+        if self.person.created_by is None:
+            return f"form:{self.kind.value}"
+        return "phone" if self.person.source == "phone" else "desk"
+
 
 def receive(rng: Random, world: World, *, at: datetime) -> list[Asked]:
     """Return everything that was asked, oldest first, numbered."""
-    asked = [_asked(rng, person, person.at) for person in world.people if person.created_by is None]
+    asked = [_asked(rng, person, person.at) for person in world.people]
     for one in list(asked):
         again = daytime(rng, one.at + (at - one.at) * rng.random())
         if rng.random() < _AGAIN and one.at + timedelta(days=3) < again < at:
@@ -96,10 +105,11 @@ def receive(rng: Random, world: World, *, at: datetime) -> list[Asked]:
 def _asked(rng: Random, person: Person, at: datetime) -> Asked:
     is_question = person.source == "form:question"
     words = _QUESTIONS if is_question else _APPOINTMENTS
+    by_hand = person.created_by is not None
     return Asked(
         person=person,
         kind=RequestKind.QUESTION if is_question else RequestKind.APPOINTMENT,
-        message=rng.choice(_ENGLISH if person.lang == "en" else words),
+        message="" if by_hand else rng.choice(_ENGLISH if person.lang == "en" else words),
         at=at,
     )
 
@@ -117,7 +127,8 @@ def _close(rng: Random, one: Asked, *, at: datetime) -> None:
 
 
 def _visit(rng: Random, proposed_at: datetime, *, at: datetime) -> Visit:
-    day = proposed_at + timedelta(days=rng.randint(0, 14))
+    soon = proposed_at > at - timedelta(days=8) and rng.random() < _TODAY
+    day = at if soon else proposed_at + timedelta(days=rng.randint(0, 14))
     starts_at = morning(day, rng.randint(9, 19), rng.choice((0, 15, 30, 45)))
     if starts_at < proposed_at + timedelta(hours=1):
         starts_at += timedelta(days=1)
