@@ -8,7 +8,7 @@ import click
 from flask.cli import with_appcontext
 from redis import Redis, RedisError
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from crm import clock, migrations
@@ -46,6 +46,10 @@ def doctor() -> None:
             unwell += 1
         except OperationalError:
             mark, words = "FAULT", "the database does not answer"
+            unwell += 1
+            session().rollback()
+        except ProgrammingError:
+            mark, words = "FAULT", "cannot be looked at before the schema is up to date"
             unwell += 1
             session().rollback()
         click.echo(f"{mark:<6} {name:<10} {words}")

@@ -231,6 +231,10 @@ def test_a_database_without_tables_is_one_sentence(
     code, said = run(with_settings(settings), "reconcile")
     assert code == 1
     assert "crm migrate" in said
+    code, said = run(with_settings(settings), "doctor")
+    assert code == 1
+    assert "FAULT  schema     older than this version: run `crm migrate`" in said
+    assert len(said.splitlines()) == 9
 
 
 def test_wrong_settings_are_one_sentence_that_holds_no_secret() -> None:
