@@ -20,7 +20,9 @@ def configure(log_format: str) -> None:
     handler.setFormatter(Json() if log_format == "json" else Text())
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.INFO)
+    root.setLevel(logging.WARNING)
+    for ours in ("crm", "worker"):
+        logging.getLogger(ours).setLevel(logging.INFO)
 
 
 def given(record: logging.LogRecord) -> dict[str, Any]:
