@@ -5,19 +5,20 @@ from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 from redis import Redis
 from sqlalchemy import Engine, text
 
 from crm.app import create_app
 from crm.config import Settings
 from crm.db import db
+from devtools import ports
 from devtools.catcher import Sink
 from devtools.site.__main__ import Site
 from tests.browser import support
 from tests.conftest import KEYS, url_of
 from tests.journeys import clinic
-from tests.journeys.house import PATIENCE_S, House, a_free_port, processes
+from tests.journeys.house import PATIENCE_S, House, processes
 
 Enters = Callable[..., Page]
 
@@ -39,7 +40,7 @@ def settings_of_the_house(server: Engine, template: str, sink: Sink) -> Iterator
         database_url=url_of(name),
         redis_url=broker,
         smtp_url=sink.url,
-        public_url=f"http://127.0.0.1:{a_free_port()}",
+        public_url=f"http://127.0.0.1:{ports.free()}",
         secret_keys=KEYS,
         suppression_keys=KEYS,
     )
@@ -84,6 +85,7 @@ def house(
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE_S * 1000)
     with support.chromium() as started:
         yield started
 

@@ -1,6 +1,5 @@
 """The whole product as processes, started once: site, three lanes of workers, beat, a sink."""
 
-import socket
 import subprocess
 import sys
 import time
@@ -103,32 +102,30 @@ def request(method: str, address: str, body: bytes | None = None) -> Answer:
     return Answer(status=answer.status, headers=answer.headers)
 
 
-def a_free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-    return port
-
-
 @contextmanager
 def processes(settings: Settings, logs: Path) -> Iterator[None]:
     """Start all of them at once, and return when the site is ready to serve."""
     address = settings.public_url.removeprefix("http://")
     web = ("-m", "gunicorn", "wsgi:app", "--bind", address, "--worker-class", "gthread")
     with ExitStack() as running:
-        for lane in LANES:
-            command = (*CELERY, "worker", "-Q", lane, "-c", "1", "-n", f"{lane}@%h", *QUIET)
-            running.enter_context(_process(settings, logs / f"{lane}.log", *command))
-        beat = (*CELERY, "beat", "-s", str(logs / "schedule"), "-l", "INFO")
-        running.enter_context(_process(settings, logs / "beat.log", *beat))
         served = (*web, "--workers", "1", "--threads", "8", "--no-control-socket")
-        running.enter_context(_process(settings, logs / "web.log", *served))
+        beat = (*CELERY, "beat", "-s", str(logs / "schedule"), "-l", "INFO")
+        lanes = {
+            lane: (*CELERY, "worker", "-Q", lane, "-c", "1", "-n", f"{lane}@%h", *QUIET)
+            for lane in LANES
+        }
+        all_of_them = [
+            running.enter_context(_process(settings, logs / f"{name}.log", *command))
+            for name, command in {"web": served, "beat": beat, **lanes}.items()
+        ]
         _wait_until_ready(settings.public_url)
         yield
+        for process in all_of_them:
+            process.terminate()
 
 
 @contextmanager
-def _process(settings: Settings, log: Path, *command: str) -> Iterator[None]:
+def _process(settings: Settings, log: Path, *command: str) -> Iterator["subprocess.Popen[str]"]:
     with log.open("w") as written:
         process = subprocess.Popen(
             [sys.executable, *command],
@@ -141,7 +138,7 @@ def _process(settings: Settings, log: Path, *command: str) -> Iterator[None]:
             start_new_session=True,
         )
         try:
-            yield
+            yield process
         finally:
             end(process)
 

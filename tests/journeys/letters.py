@@ -26,11 +26,17 @@ def part(letter: Letter, kind: str) -> str:
 
 
 def link(letter: Letter, start: str) -> str:
-    """Return the one link of the text part that begins so."""
-    found = {one for one in LINK.findall(part(letter, "plain")) if one.startswith(start)}
+    """Return the one link of the text part that begins so; the HTML part has the same."""
+    found: set[str] = {one for one in links(letter) if one.startswith(start)}
     assert len(found) == 1, f"{len(found)} links begin with {start}"
-    assert found.pop() in part(letter, "html"), "the two parts lead to different places"
-    return next(one for one in LINK.findall(part(letter, "plain")) if one.startswith(start))
+    [only] = found
+    assert only in part(letter, "html"), "the two parts lead to different places"
+    return only
+
+
+def links(letter: Letter) -> list[str]:
+    """Return every link of the text part."""
+    return [one[0] for one in LINK.finditer(part(letter, "plain"))]
 
 
 def raw_head(letter: Letter) -> bytes:

@@ -17,7 +17,7 @@ from tests.factories import a_willing_contact
 from tests.journeys import letters
 from tests.journeys.clinic import address_of
 from tests.journeys.conftest import Enters
-from tests.journeys.house import PATIENCE_S, House, request
+from tests.journeys.house import House, request
 from tests.journeys.people import someone
 from tests.journeys.steps import approve, choose
 
@@ -46,7 +46,7 @@ def compose(page: Page, name: str, subject: str) -> None:
 
 def finished(page: Page) -> None:
     chip = page.locator(".cl-page-title .cl-chip")
-    expect(chip).to_have_text("Finished", timeout=PATIENCE_S * 1000)
+    expect(chip).to_have_text("Finished")
 
 
 def figure(page: Page, label: str) -> int:
