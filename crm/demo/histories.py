@@ -130,7 +130,7 @@ def _refuse(
     at = daytime(rng, after + (era.at - after) * rng.random())
     if not after < at < era.at:
         return
-    act = rng.choices((Act.OPTED_OUT, Act.WITHDRAWN, Act.STOP_DEMANDED), (84, 10, 6))[0]
+    act = rng.choices((Act.OPTED_OUT, Act.WITHDRAWN, Act.STOP_DEMANDED), (76, 14, 10))[0]
     source = (
         "letter" if act is not Act.OPTED_OUT else rng.choice(("phone", "phone", "desk", "mailto"))
     )
