@@ -43,9 +43,11 @@ def _email(typed: str) -> str:
     return read_email(typed, domains=Domains.WITH_TEST).value if typed.strip() else ""
 
 
-def _hour(typed: Any) -> time:
-    if isinstance(typed, time):
-        return typed
+def _site(typed: str) -> str:
+    return maybe_line(200)(read_site(typed))
+
+
+def _hour(typed: str) -> time:
     try:
         found = time.fromisoformat(typed.strip())
     except ValueError as error:
@@ -97,7 +99,7 @@ class ClinicForm(Form):
         [Read(_email)],
         description=_("The policy names it; people write here to refuse and to withdraw."),
     )
-    site_url = URLField(_("Site"), [Read(read_site), Read(maybe_line(200))])
+    site_url = URLField(_("Site"), [Read(_site)])
     dpo_name = StringField(_("Person in charge of personal data"), [Read(maybe_line(120))])
     news_email = EmailField(_("Sender of promotional letters"), [Read(_email)])
     service_email = EmailField(_("Sender of service letters"), [Read(_email)])

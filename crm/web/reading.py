@@ -44,6 +44,7 @@ class Read:
     """A validator that puts what ``reader`` makes of the typed text into ``field.data``.
 
     Where the reader refuses, ``field.data`` stays as typed and the sentence is the field's error.
+    A field that did not come is read as empty, whatever the object that the form shows has there.
     """
 
     def __init__(self, reader: Callable[[str], Any]) -> None:
@@ -51,7 +52,7 @@ class Read:
 
     def __call__(self, form: Any, field: Field) -> None:
         try:
-            field.data = self.reader(field.data or "")
+            field.data = self.reader(next(iter(field.raw_data or ()), ""))
         except Invalid as fault:
             raise StopValidation(gettext(fault.say, **fault_values(fault))) from fault
 
