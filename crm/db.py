@@ -1,11 +1,21 @@
 """The database: one metadata, one session, aware UTC times in and out."""
 
+import copy
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import DateTime, Dialect, Enum, LargeBinary, MetaData, TypeDecorator
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    Enum,
+    LargeBinary,
+    MetaData,
+    TypeDecorator,
+    create_engine,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
@@ -21,9 +31,21 @@ ENGINE_OPTIONS: dict[str, Any] = {
     "pool_pre_ping": True,
     "pool_size": 10,
     "pool_timeout": 2,
-    "connect_args": {"connect_timeout": 2, "options": "-c timezone=UTC"},
+    "hide_parameters": True,
+    "connect_args": {
+        "connect_timeout": 2,
+        "options": "-c timezone=UTC",
+        "keepalives_idle": 5,
+        "keepalives_interval": 2,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 5000,
+    },
 }
-"""A person waits two seconds at most to hear that the database is away (contract, POST /u)."""
+"""A person waits two seconds at most to hear that the database is away (contract, POST /u), a
+connection to a host that vanished is given up after some ten, and no error quotes a value."""
+
+STUCK_AFTER_MS = 5000
+"""PostgreSQL takes its locks from a sender, or from a stop, that stands still in a transaction."""
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -68,6 +90,18 @@ class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
 
 
 db = SQLAlchemy(metadata=Base.metadata)
+
+
+def engine_of_a_sender(url: str) -> Engine:
+    """Return an engine whose transactions PostgreSQL ends when they stand still.
+
+    A sender that freezes in one would hold up everybody behind its locks.
+    """
+    options = copy.deepcopy(ENGINE_OPTIONS)
+    arguments = options["connect_args"]
+    arguments["options"] += f" -c idle_in_transaction_session_timeout={STUCK_AFTER_MS}"
+    arguments["application_name"] = "sender"
+    return create_engine(url, **options | {"pool_size": 1, "max_overflow": 0})
 
 
 def session() -> Session:

@@ -10,8 +10,17 @@ from flask import Flask
 from crm.config import Settings
 from worker.schedule import BEAT, ROUTES
 
-stopping = multiprocessing.Event()
-"""Set in the pool's parent when the worker is told to end; its children, forked later, read it."""
+_ending = multiprocessing.RawValue("b", 0)
+"""Written by the pool's parent when the worker is told to end, read by the children it forked.
+
+A bare byte of shared memory: an Event has a lock, and a child killed while holding it would keep
+the parent from ending.
+"""
+
+
+def stopping() -> bool:
+    """Return whether this worker was told to end."""
+    return bool(_ending.value)
 
 
 def create_celery(flask_app: Flask, settings: Settings) -> Celery:
@@ -45,4 +54,4 @@ def create_celery(flask_app: Flask, settings: Settings) -> Celery:
 @worker_shutting_down.connect
 def hand_on_the_end(**_: Any) -> None:
     """Let the senders finish their open window and go."""
-    stopping.set()
+    _ending.value = 1

@@ -13,17 +13,18 @@ def _every(seconds: float, task: str, *arguments: str) -> dict[str, Any]:
 
 
 BEAT = {
-    "ring-bulk": _every(1, "send_bulk"),
-    "ring-service": _every(1, "send_service"),
-    "release": _every(1, "release"),
-    "close": _every(1, "close"),
+    "tick": _every(1, "tick"),
     "recover": _every(5, "recover"),
     "seal": _every(60, "seal"),
 }
 """A message that waited as long as its own period is thrown away: the next one says the same."""
 
-ROUTES = {
-    "worker.tasks.send_bulk": {"queue": "bulk"},
-    "worker.tasks.send_service": {"queue": "service"},
-    "worker.tasks.*": {"queue": "house"},
+BULK, SERVICE, HOUSE = "bulk", "service", "house"
+DOORBELLS = {BULK: "worker.tasks.send_bulk", SERVICE: "worker.tasks.send_service"}
+"""By queue, the task that fills a free sender's place."""
+DOORBELL_S = 5
+"""How long a doorbell is worth hearing."""
+
+ROUTES = {task: {"queue": queue} for queue, task in DOORBELLS.items()} | {
+    "worker.tasks.*": {"queue": HOUSE}
 }

@@ -4,7 +4,8 @@ import logging
 import os
 import time
 
-from celery import shared_task
+from celery import current_app, shared_task
+from redis import Redis
 from sqlalchemy.orm import Session
 
 from crm import clock
@@ -12,18 +13,17 @@ from crm.audit import seal as seals
 from crm.campaigns import service as campaigns
 from crm.consent.refold import LOGS
 from crm.current import settings
-from crm.db import db, session
+from crm.db import engine_of_a_sender, session
 from crm.delivery import close as closing
 from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
 from crm.delivery.rules import WINDOW
 from crm.delivery.states import Lane
 from worker.app import stopping
+from worker.schedule import DOORBELL_S, DOORBELLS
 
 log = logging.getLogger(__name__)
 
-SHIFT_S = 600.0
-"""A sender's process works this long before it makes room for a fresh doorbell."""
 IDLE_S = 0.2
 """How often an idle sender looks for work: the most a service letter waits for nothing."""
 SERVICE_LINES = 4
@@ -33,18 +33,33 @@ _watch = recovery.Watch()
 
 @shared_task
 def send_bulk() -> None:
-    """Work a shift on the lane of campaigns."""
-    _work_a_shift(Lane.BULK)
+    """Be a sender of campaigns until the worker ends."""
+    _send(Lane.BULK, lines=WINDOW)
 
 
 @shared_task
 def send_service() -> None:
-    """Work a shift on the lane of service letters."""
-    _work_a_shift(Lane.SERVICE, lines=SERVICE_LINES)
+    """Be a sender of service letters until the worker ends."""
+    _send(Lane.SERVICE, lines=SERVICE_LINES)
 
 
 @shared_task
-def release() -> None:
+def tick() -> None:
+    """What has to happen every second: fill senders' places, launch, wind down, close."""
+    ring()
+    launch()
+    close()
+
+
+def ring() -> None:
+    """Put a doorbell into each senders' queue that is empty, so that none can pile up."""
+    with Redis.from_url(settings().redis_url) as broker:
+        silent = [queue for queue in DOORBELLS if not broker.llen(queue)]
+    for queue in silent:
+        current_app.send_task(DOORBELLS[queue], expires=DOORBELL_S)
+
+
+def launch() -> None:
     """Set aside what missed its time, and launch what is due."""
     closing.mark_overdue(session(), at=clock.now())
     session().commit()
@@ -54,7 +69,6 @@ def release() -> None:
         log.info("campaign launched", extra={"campaign_id": campaign_id, "planned": planned})
 
 
-@shared_task
 def close() -> None:
     """Wind down stopped mailings and close finished ones."""
     while closing.wind_down(session(), at=clock.now()):
@@ -81,18 +95,19 @@ def recover() -> None:
 def seal() -> None:
     """Seal what is new in the logs."""
     for name, table in LOGS.items():
-        seals.seal(session(), name, table, at=clock.now())
-        session().commit()
+        while seals.seal(session(), name, table, at=clock.now()):
+            session().commit()
 
 
-def _work_a_shift(lane: Lane, *, lines: int = WINDOW) -> None:
-    parent, until = os.getppid(), time.monotonic() + SHIFT_S
+def _send(lane: Lane, *, lines: int) -> None:
+    parent = os.getppid()
 
     def over() -> bool:
         # An orphan's parent is another process: a pool killed -9 must not leave senders behind.
-        return stopping.is_set() or os.getppid() != parent
+        return stopping() or os.getppid() != parent
 
-    with Session(db.engine) as own:
+    engine = engine_of_a_sender(settings().database_url)
+    with Session(engine) as own:
         sender = Sender(
             session=own,
             settings=settings(),
@@ -102,8 +117,9 @@ def _work_a_shift(lane: Lane, *, lines: int = WINDOW) -> None:
             size=lines,
         )
         try:
-            while not over() and time.monotonic() < until:
+            while not over():
                 if not sender.work():
-                    stopping.wait(IDLE_S)
+                    time.sleep(IDLE_S)
         finally:
             sender.close()
+            engine.dispose()

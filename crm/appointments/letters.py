@@ -13,21 +13,19 @@ from babel.dates import format_datetime, get_timezone_location
 from sqlalchemy.orm import Session
 
 from crm.appointments.models import Appointment
-from crm.clinic.models import Clinic
 from crm.clinic.service import details
 from crm.config import Settings
 from crm.consent.rules import Purpose
 from crm.consent.service import refusal_now
 from crm.consent.tokens import Right, mint, signer
 from crm.contacts.models import Address, Contact
+from crm.delivery.letterhead import brand, language, may_write, service_envelope
 from crm.delivery.models import Delivery, Mailing, Outcome
 from crm.delivery.service import send_one, stop
 from crm.delivery.states import MailingState
 from crm.letters import templates
 from crm.letters.compile import compile_letter
-from crm.letters.footer import Brand, Language
 from crm.letters.merge import Kind, greeting
-from crm.mail.message import Envelope
 
 
 class Subject(StrEnum):
@@ -55,7 +53,6 @@ _DRAFTS: Final = {
 }
 _SHORT: Final = "d MMMM, HH:mm"
 _LONG: Final = {"ru": "d MMMM, EEEE, HH:mm", "en": "EEEE, d MMMM, HH:mm"}
-_NEEDED: Final = ("name", "legal_name", "postal_address", "service_email")
 
 
 def short_words(at: datetime, *, zone: str, lang: str) -> str:
@@ -77,11 +74,6 @@ def zone_words(at: datetime, *, zone: str, lang: str) -> str:
     return f"{place}, UTC{away[:3]}:{away[3:]}"
 
 
-def language(lang: str) -> Language:
-    """Return a language that we write in; Russian where another one is stored."""
-    return "en" if lang == "en" else "ru"
-
-
 def obstacle(
     session: Session, email_id: int | None, *, settings: Settings, at: datetime
 ) -> Obstacle | None:
@@ -90,7 +82,7 @@ def obstacle(
     if address is None or address.value is None:
         return Obstacle.NO_ADDRESS
     clinic = details(session)
-    if not all(getattr(clinic, name) for name in _NEEDED):
+    if not may_write(clinic):
         return Obstacle.NOT_READY
     refused = refusal_now(session, address, Purpose.SERVICE, keys=settings.suppression_keys, at=at)
     return Obstacle.REFUSED if refused else None
@@ -124,12 +116,15 @@ def send(
     code = language(appointment.lang)
     draft = _DRAFTS[about](code)
     letter = compile_letter(
-        draft.document, draft.subject, brand=_brand(clinic, code, settings), kind=Kind.SERVICE
+        draft.document,
+        draft.subject,
+        brand=brand(clinic, settings, lang=code),
+        kind=Kind.SERVICE,
     )
     delivery = send_one(
         session,
         letter.bind(_values(session, appointment, clinic.zone, settings)),
-        _envelope(clinic),
+        service_envelope(clinic),
         address=session.get_one(Address, appointment.email_id),
         contact_id=appointment.contact_id,
         at=at,
@@ -166,21 +161,3 @@ def _values(
 
 def _printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in name)
-
-
-def _brand(clinic: Clinic, code: Language, settings: Settings) -> Brand:
-    return Brand(
-        name=clinic.name,
-        operator=clinic.legal_name,
-        address=clinic.postal_address,
-        public_url=settings.public_url,
-        language=code,
-    )
-
-
-def _envelope(clinic: Clinic) -> Envelope:
-    return Envelope(
-        sender_name=clinic.name,
-        sender_address=clinic.service_email,
-        reply_to=clinic.email or clinic.service_email,
-    )

@@ -10,11 +10,12 @@ from crm.campaigns import pictures
 from crm.campaigns.models import Campaign
 from crm.clinic.models import Clinic
 from crm.config import Settings
+from crm.delivery.letterhead import brand
 from crm.errors import later
 from crm.letters.blocks import Button, Document, DocumentFault, Fault, Heading, Image, Text
 from crm.letters.compile import compile_letter
 from crm.letters.compiled import CompiledLetter, Pieces
-from crm.letters.footer import Brand, Language
+from crm.letters.footer import Language
 from crm.letters.lint import Severity, lint
 from crm.letters.merge import Kind, greeting
 from crm.letters.reading import read_document
@@ -57,17 +58,6 @@ PEOPLE: Final = (
     Sample("", ""),
 )
 """The usual case, a long name, and nobody knows the name."""
-
-
-def brand(clinic: Clinic, settings: Settings) -> Brand:
-    """Return whose letter it is. Raises nothing where details are missing: ask ``missing``."""
-    return Brand(
-        name=clinic.name,
-        operator=clinic.legal_name,
-        address=clinic.postal_address,
-        public_url=settings.public_url,
-        language=LANGUAGE,
-    )
 
 
 def envelope(campaign_id: int, clinic: Clinic) -> Envelope:

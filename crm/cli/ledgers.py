@@ -16,8 +16,10 @@ ledger = Commands("ledger", help="The consent ledger and the audit log.")
 def seal_now() -> None:
     """Seal what is new, without waiting for the worker."""
     for log, table in LOGS.items():
-        count = seal.seal(session(), log, table, at=clock.now())
-        session().commit()
+        count = 0
+        while sealed := seal.seal(session(), log, table, at=clock.now()):
+            session().commit()
+            count += sealed
         click.echo(f"{log.value}: {count} sealed")
 
 

@@ -10,24 +10,21 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from crm.db import STUCK_AFTER_MS
+
 KEY = 0x0BE7_117E
 BARRIER_MS = 1500
 """How long a person waits for the promise "nothing leaves any more": the contract allows 2 s."""
-STUCK_AFTER_MS = "5000"
-"""PostgreSQL takes the gate from a sender that has stood still in it for so long."""
 
 
 def enter(session: Session) -> None:
-    """Pass shared, until the transaction ends. Look at consent in a later statement than this:
-    in the same one, or under REPEATABLE READ, the look would be older than the lock.
+    """Pass shared, until the transaction ends.
+
+    Look at consent in a later statement than this: in the same one, or under REPEATABLE READ,
+    the look would be older than the lock. The engine is ``db.engine_of_a_sender``'s, so that a
+    sender which freezes in the gate loses it.
     """
-    session.execute(_ENTER, {"key": KEY, "idle": STUCK_AFTER_MS})
-
-
-_ENTER = text("""
-    SELECT set_config('idle_in_transaction_session_timeout', :idle, true),
-           pg_advisory_xact_lock_shared(:key)
-""")
+    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": KEY})
 
 
 def barrier(session: Session) -> bool:
@@ -38,6 +35,7 @@ def barrier(session: Session) -> bool:
     but a letter in that sender's hands may still go.
     """
     try:
+        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {STUCK_AFTER_MS}"))
         session.execute(text(f"SET LOCAL lock_timeout = {BARRIER_MS}"))
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEY})
     except OperationalError:

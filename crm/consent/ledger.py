@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
@@ -102,7 +102,7 @@ def record(
     if origin.evidence:
         session.add(ConsentPayload(event_id=event.id, salt=salt, evidence=origin.evidence))
     _advance(row, event)
-    if act in STOPPING:
+    if act in STOPPING and _stands(row, at):
         _suppress(session, event, address, key=keys[0])
     if act is Act.CONFIRMED:
         _lift(session, event, address, keys=keys)
@@ -147,6 +147,11 @@ def _advance(row: AddressStanding, event: ConsentEvent) -> None:
         row.stop_event_id = event.id
 
 
+def _stands(row: AddressStanding, stop_at: datetime) -> bool:
+    """Return whether a stop is the last word: one dated before a confirmation is not."""
+    return row.confirmed_at is None or stop_at >= row.confirmed_at
+
+
 def _token(session: Session, address: Address, *, keys: tuple[str, ...]) -> bytes:
     if address.value is not None:
         return suppression_token(address.kind, address.value, key=keys[0])
@@ -177,7 +182,7 @@ def _suppress(session: Session, event: ConsentEvent, address: Address, *, key: s
         .on_conflict_do_update(
             index_elements=["token", "purpose"],
             set_=entry,
-            where=Suppression.lifted_at.is_not(None),
+            where=or_(Suppression.lifted_at.is_not(None), Suppression.at < event.at),
         )
     )
 

@@ -161,13 +161,18 @@ def stop(
 ) -> ConsentEvent:
     """Record a stop of promotion on the address's own channel.
 
-    After the caller's commit comes ``gate.barrier``: only then may anybody be told "done".
+    It is never dated before a confirmation that is already there: clocks of two servers differ,
+    and what was confirmed under the faster one must not outlive the stop. After the caller's
+    commit comes ``gate.barrier``: only then may anybody be told "done".
     """
     address = session.get(Address, address_id)
     if address is None:
         raise NotFound(f"address {address_id}")
     channel = Channel.EMAIL if address.kind is Kind.EMAIL else Channel.SMS
     matter = Matter(address_id=address_id, purpose=Purpose.MARKETING, channel=channel)
+    confirmed_at = standing(session, matter).confirmed_at
+    if confirmed_at is not None:
+        at = max(at, confirmed_at)
     return record(session, act, matter, origin, keys=keys, at=at)
 
 
@@ -206,8 +211,9 @@ def reason_column(purpose: Purpose, *, at: datetime) -> ColumnElement[str | None
 def current_texts(
     session: Session, keys: list[str], *, lang: str, at: datetime
 ) -> list[ConsentText]:
-    """Return the version in force of each text, in the order of ``keys``; Russian where the
-    language lacks one.
+    """Return the version in force of each text, in the order of ``keys``.
+
+    In Russian where the language lacks one.
     """
     found = session.scalars(
         select(ConsentText)

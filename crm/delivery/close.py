@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import delete, insert, literal, select, update
+from sqlalchemy import insert, literal, select, text, update
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
@@ -11,7 +11,8 @@ from crm.delivery.rules import OVERDUE_AFTER
 from crm.delivery.states import DeliveryState, MailingState
 
 RANGES_AT_ONCE = 20
-"""How much of a stopped mailing is written down in one transaction."""
+RETRIES_AT_ONCE = 5000
+"""How much of what was stopped is written down in one transaction."""
 
 
 def wind_down(session: Session, *, at: datetime) -> int:
@@ -23,7 +24,7 @@ def wind_down(session: Session, *, at: datetime) -> int:
     ranges = session.execute(
         select(Range.id, Range.mailing_id, Range.next_id, Range.high)
         .join(Mailing, Mailing.id == Range.mailing_id)
-        .where(Mailing.state == MailingState.STOPPED, Range.fence.is_(None), Range.done.is_(False))
+        .where(Mailing.state == MailingState.STOPPED, Range.fence.is_(None), ~Range.done)
         .order_by(Range.id)
         .limit(RANGES_AT_ONCE)
         .with_for_update(of=Range, skip_locked=True)
@@ -33,19 +34,38 @@ def wind_down(session: Session, *, at: datetime) -> int:
 
 
 def finish(session: Session, *, at: datetime) -> list[int]:
-    """Close the mailings of which nothing is queued or being sent; return their ids."""
-    open_range = select(Range.id).where(Range.mailing_id == Mailing.id, Range.done.is_(False))
+    """Close the mailings of which nothing is queued or being sent; return their ids.
+
+    First those without open ranges and retries, then a look at the wire for these alone: looking
+    at every mailing's wire would grow with the letters sent.
+    """
+    open_range = select(Range.id).where(Range.mailing_id == Mailing.id, ~Range.done)
     retry = select(Retry.delivery_id).where(Retry.mailing_id == Mailing.id)
+    nearly = session.scalars(
+        select(Mailing.id).where(
+            Mailing.state == MailingState.RUNNING,
+            Mailing.launched_at.is_not(None),
+            ~open_range.exists(),
+            ~retry.exists(),
+        )
+    ).all()
+    return [mailing_id for mailing_id in nearly if _finish_one(session, mailing_id, at=at)]
+
+
+def _finish_one(session: Session, mailing_id: int, *, at: datetime) -> bool:
+    """Close the mailing if, in this one statement's snapshot, all of it has ended."""
+    open_range = select(Range.id).where(Range.mailing_id == mailing_id, ~Range.done)
+    retry = select(Retry.delivery_id).where(Retry.mailing_id == mailing_id)
     on_the_wire = (
         select(Intent.delivery_id)
         .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
-        .where(Intent.mailing_id == Mailing.id, Outcome.delivery_id.is_(None))
+        .where(Intent.mailing_id == mailing_id, Outcome.delivery_id.is_(None))
     )
-    closed = session.scalars(
+    closed = session.scalar(
         update(Mailing)
         .where(
+            Mailing.id == mailing_id,
             Mailing.state == MailingState.RUNNING,
-            Mailing.launched_at.is_not(None),
             ~open_range.exists(),
             ~retry.exists(),
             ~on_the_wire.exists(),
@@ -54,7 +74,7 @@ def finish(session: Session, *, at: datetime) -> list[int]:
         .returning(Mailing.id)
         .execution_options(synchronize_session=False)
     )
-    return list(closed)
+    return closed is not None
 
 
 def mark_overdue(session: Session, *, at: datetime) -> list[int]:
@@ -89,22 +109,22 @@ def _withhold_range(
 
 
 def _withhold_retries(session: Session, *, at: datetime) -> int:
-    stopped = select(Mailing.id).where(Mailing.state == MailingState.STOPPED)
-    taken = session.execute(
-        delete(Retry)
-        .where(Retry.mailing_id.in_(stopped), Retry.fence.is_(None))
-        .returning(Retry.delivery_id, Retry.mailing_id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    session.add_all(
-        Outcome(
-            delivery_id=delivery_id,
-            mailing_id=mailing_id,
-            state=DeliveryState.WITHHELD,
-            reason=Reason.STOPPED,
-            at=at,
-        )
-        for delivery_id, mailing_id in taken
+    result = session.connection().execute(
+        text(_WITHHOLD_RETRIES), {"at": at, "limit": RETRIES_AT_ONCE}
     )
-    session.flush()
-    return len(taken)
+    return result.rowcount
+
+
+_WITHHOLD_RETRIES = """
+    WITH stopped AS (
+        SELECT delivery_id FROM retries
+        WHERE fence IS NULL AND mailing_id IN (SELECT id FROM mailings WHERE state = 'stopped')
+        LIMIT :limit FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        DELETE FROM retries USING stopped WHERE retries.delivery_id = stopped.delivery_id
+        RETURNING retries.delivery_id, retries.mailing_id
+    )
+    INSERT INTO outcomes (delivery_id, mailing_id, state, reason, at)
+    SELECT delivery_id, mailing_id, 'withheld', 'stopped', :at FROM taken
+    ON CONFLICT DO NOTHING
+"""

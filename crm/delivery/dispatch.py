@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from crm.clinic.service import details
 from crm.config import Settings
-from crm.delivery import lease, pace, window
+from crm.delivery import lease, pace, service, window
 from crm.delivery.crossing import Crossing
 from crm.delivery.errand import Errand, prepare
 from crm.delivery.lease import Fenced, Work
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REST_S = 5.0
-"""How long a sender leaves a relay alone that is away or refuses us as a whole."""
+LONGEST_REST_S = 300.0
+"""How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 PACE_S = 0.1
 """How often an empty bucket is looked into."""
 DATABASE_AWAY_S = 1.0
@@ -44,7 +45,10 @@ DATABASE_AWAY_S = 1.0
 
 @dataclass(slots=True, kw_only=True)
 class Sender:
-    """One sender process. ``stopping`` is asked between windows: an open window is finished."""
+    """One sender process. ``stopping`` is asked between windows: an open window is finished.
+
+    The session is on ``db.engine_of_a_sender``.
+    """
 
     session: Session
     settings: Settings
@@ -55,7 +59,11 @@ class Sender:
     lines: list[Line] = field(init=False)
     results: list[Result] = field(init=False, default_factory=list)
     """Known, and not yet written down."""
+    windows: int = field(init=False, default=0)
+    """How many transactions (a) of the present lease are known to be committed."""
+    rest_s: float = field(init=False, default=REST_S)
     rest_until: float = field(init=False, default=0.0)
+    retries_first: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         relay = Relay.from_url(self.settings.smtp_url)
@@ -65,16 +73,23 @@ class Sender:
         """Take one lease and work it off. Returns False where there was nothing to do."""
         if time.monotonic() < self.rest_until:
             return False
-        work = lease.take(self.session, self.lane, at=self.now(), retries=self.size)
-        self.session.commit()
+        try:
+            work = self._take()
+        except DBAPIError:
+            self.session.rollback()
+            log.warning("database away", extra={"lane": self.lane.value})
+            return False
         if work is None:
             return False
+        self.results.clear()
+        self.windows = 0
         try:
-            self._run(prepare(self.session, work, self.settings))
+            errand = self._insist(lambda: self._prepare(work))
+            if errand is not None:
+                self._run(errand)
         except Fenced:
             # Somebody has buried this lease: what is known here is settled as uncertain there.
             self.session.rollback()
-            self.results.clear()
             log.warning("lease lost", extra={"fence": work.fence})
         return True
 
@@ -82,8 +97,35 @@ class Sender:
         """Say goodbye to the relay."""
         smtp.close(self.lines)
 
-    def _run(self, errand: Errand) -> None:
+    def _take(self) -> Work | None:
+        """Retries and ranges take turns in coming first, so that neither starves the other."""
+        self.retries_first = not self.retries_first
+        for retries in (self.retries_first, not self.retries_first):
+            work = (
+                lease.take_retries(self.session, self.lane, at=self.now(), limit=self.size)
+                if retries
+                else lease.take_range(self.session, self.lane, at=self.now())
+            )
+            self.session.commit()
+            if work is not None:
+                return work
+        return None
+
+    def _prepare(self, work: Work) -> Errand | None:
+        """Return the errand; a mailing whose letter cannot be printed at all is held instead."""
+        try:
+            errand = prepare(self.session, work, self.settings)
+        except (ValueError, KeyError, TypeError):
+            log.exception("mailing held", extra={"mailing_id": work.mailing_id})
+            self.session.rollback()
+            service.hold(self.session, work.mailing_id, "The letter cannot be printed.")
+            lease.give_back(self.session, work.fence)
+            self.session.commit()
+            return None
         self.session.rollback()
+        return errand
+
+    def _run(self, errand: Errand) -> None:
         while recipients := self._intend(errand.work):
             crossing = Crossing(
                 session=self.session,
@@ -93,58 +135,35 @@ class Sender:
                 beat=lambda: self._beat(errand.work.fence),
             )
             crossing.run(recipients)
-            self.results += crossing.results
-            if crossing.relay_away:
-                self.rest_until = time.monotonic() + REST_S
-                log.warning("relay away", extra={"lane": self.lane.value})
+            self.results += crossing.results.values()
+            self._heed(crossing, errand.work)
+
+    def _heed(self, crossing: Crossing, work: Work) -> None:
+        """Rest from a relay that is away; hold a mailing that it refuses as a whole."""
+        if crossing.relay_away:
+            log.warning("relay away", extra={"lane": self.lane.value, "rest_s": self.rest_s})
+            self.rest_until = time.monotonic() + self.rest_s
+            self.rest_s = min(2 * self.rest_s, LONGEST_REST_S)
+        else:
+            self.rest_s = REST_S
+        if crossing.refused_as_a_whole is not None:
+            log.warning("mailing held", extra={"mailing_id": work.mailing_id})
+            service.hold(self.session, work.mailing_id, crossing.refused_as_a_whole)
+            self.session.commit()
 
     def _intend(self, work: Work) -> list[Recipient]:
         """Settle what is known and take the next window; an empty one ends the lease."""
         while True:
-            recipients = self._insistently(lambda: self._transaction_a(work))
+            recipients = self._insist(lambda: self._transaction_a(work))
             if recipients is not None:
                 return recipients
             time.sleep(PACE_S)
 
-    def _transaction_a(self, work: Work) -> list[Recipient] | None:
-        """Return the next window, an empty one at the end, None while the pace allows none."""
-        session = self.session
-        state = window.begin(session, work)
-        window.settle(session, work, self.lane, self.results)
-        recipients: list[Recipient] | None = []
-        if state is MailingState.RUNNING and not self._must_leave():
-            allowed = self._allowance()
-            recipients = (
-                window.intend(session, work, limit=allowed, at=self.now()) if allowed else None
-            )
-        if recipients == []:
-            lease.give_back(session, work.fence)
-        session.commit()
-        self.results.clear()
-        return recipients
-
-    def _allowance(self) -> int:
-        if self.lane is Lane.SERVICE:
-            return self.size
-        per_minute = details(self.session).letters_per_minute
-        return pace.take(self.session, self.size, per_minute=per_minute, at=self.now())
-
-    def _must_leave(self) -> bool:
-        return self.stopping() or time.monotonic() < self.rest_until
-
-    def _beat(self, fence: int) -> None:
-        """Keep the lease while a relay is slow; a database that is away is no reason to give up."""
-        try:
-            lease.beat(self.session, fence)
-            self.session.commit()
-        except DBAPIError:
-            self.session.rollback()
-
-    def _insistently(self, transaction: Callable[[], T]) -> T:
+    def _insist(self, transaction: Callable[[], T]) -> T:
         """Run a transaction, again and again while the database is away.
 
-        Results in hand are the only record of letters that have left, so they are not given up
-        but for a lease that was buried meanwhile, or an end of the process.
+        Results in hand are the only record of letters that have left. They are given up only with
+        a lease that was buried meanwhile, or with the process.
         """
         while True:
             try:
@@ -155,3 +174,43 @@ class Sender:
                 if self.stopping():
                     raise
                 time.sleep(DATABASE_AWAY_S)
+
+    def _transaction_a(self, work: Work) -> list[Recipient] | None:
+        """Return the next window, an empty one at the end, None while the pace allows none."""
+        session = self.session
+        windows, state = window.begin(session, work)
+        if windows == self.windows + 1:
+            window.settle(session, work, self.lane, self.results)
+        else:
+            # The last (a) was committed and its answer lost: the results are written down, and
+            # the window it took is known to nobody.
+            window.take_back(session, work, self.lane, at=self.now())
+        recipients = self._next(work) if state is MailingState.RUNNING else []
+        if recipients == []:
+            lease.give_back(session, work.fence)
+        session.commit()
+        self.windows = windows
+        self.results.clear()
+        return recipients
+
+    def _next(self, work: Work) -> list[Recipient] | None:
+        if self.stopping() or time.monotonic() < self.rest_until:
+            return []
+        allowed = self._allowance()
+        if not allowed:
+            return None
+        return window.intend(self.session, work, limit=allowed, at=self.now())
+
+    def _allowance(self) -> int:
+        if self.lane is Lane.SERVICE:
+            return self.size
+        per_minute = details(self.session).letters_per_minute
+        return pace.take(self.session, self.size, per_minute=per_minute, at=self.now())
+
+    def _beat(self, fence: int) -> None:
+        """Keep the lease while a relay is slow; a database that is away is no reason to give up."""
+        try:
+            lease.beat(self.session, fence)
+            self.session.commit()
+        except DBAPIError:
+            self.session.rollback()

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
-from crm.consent.gate import STUCK_AFTER_MS
 from crm.delivery.models import Lease, Range, Retry
 from crm.delivery.states import Lane, LeaseState
 
@@ -24,33 +23,39 @@ class Work:
     range_id: int | None
 
 
-def take(session: Session, lane: Lane, *, at: datetime, retries: int) -> Work | None:
-    """Lease the retries that are due, up to ``retries`` of one mailing, else the next free range.
+def take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
+    """Lease the next free range of a running mailing, or return None."""
+    row = session.execute(_TAKE_RANGE, {"lane": lane.value, "at": at}).one_or_none()
+    if row is None:
+        return None
+    return Work(fence=row.fence, mailing_id=row.mailing_id, range_id=row.id)
 
-    Returns None where the lane has nothing to do.
-    """
-    return _take_retries(session, lane, at=at, limit=retries) or _take_range(session, lane, at=at)
 
-
-def beat(session: Session, fence: int) -> None:
-    """Show that the holder lives, and that it still holds. Raises Fenced.
+def beat(session: Session, fence: int, *, windows: int = 0) -> int:
+    """Show that the holder lives, and that it still holds; return how many windows it has had.
 
     The row's lock makes this and a watcher's burial follow each other: whatever is written in
-    this transaction is either seen by the burial, or never written. A sender that freezes in it
-    holds nobody up for longer than STUCK_AFTER_MS.
+    this transaction is either seen by the burial, or never written.
+
+    Args:
+        session: flushed, not committed.
+        fence: the lease.
+        windows: 1 where results and intents are written in this transaction.
+
+    Raises:
+        Fenced: the lease has ended or was buried.
+
     """
-    alive = session.execute(
+    counted = session.scalar(
         update(Lease)
         .where(Lease.fence == fence, Lease.state == LeaseState.LIVE)
-        .values(beats=Lease.beats + 1)
-        .returning(
-            Lease.fence,
-            func.set_config("idle_in_transaction_session_timeout", STUCK_AFTER_MS, True),
-        )
+        .values(beats=Lease.beats + 1, windows=Lease.windows + windows)
+        .returning(Lease.windows)
         .execution_options(synchronize_session=False)
-    ).one_or_none()
-    if alive is None:
+    )
+    if counted is None:
         raise Fenced(f"lease {fence}")
+    return counted
 
 
 def give_back(session: Session, fence: int) -> None:
@@ -70,29 +75,26 @@ _TAKE_RANGE = text("""
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
         ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
     ), held AS (
-        INSERT INTO leases (lane, mailing_id, state, beats, taken_at)
-        SELECT :lane, mailing_id, 'live', 0, :at FROM free RETURNING fence
+        INSERT INTO leases (lane, mailing_id, state, beats, windows, taken_at)
+        SELECT :lane, mailing_id, 'live', 0, 0, :at FROM free RETURNING fence
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
     RETURNING ranges.fence, ranges.mailing_id, ranges.id
 """)
 
 
-def _take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
-    row = session.execute(_TAKE_RANGE, {"lane": lane.value, "at": at}).one_or_none()
-    if row is None:
-        return None
-    return Work(fence=row.fence, mailing_id=row.mailing_id, range_id=row.id)
-
-
 _DUE = text("""
-    SELECT r.mailing_id FROM retries r JOIN mailings m ON m.id = r.mailing_id
-    WHERE r.lane = :lane AND r.fence IS NULL AND r.due_at <= :at AND m.state = 'running'
-    ORDER BY r.due_at LIMIT 1
+    SELECT m.id FROM mailings m
+    WHERE m.state = 'running' AND m.lane = :lane AND EXISTS (
+        SELECT 1 FROM retries r
+        WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
+    )
+    ORDER BY m.id LIMIT 1
 """)
 
 
-def _take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> Work | None:
+def take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> Work | None:
+    """Lease up to ``limit`` retries of one running mailing that are due, or return None."""
     mailing_id = session.scalar(_DUE, {"lane": lane.value, "at": at})
     if mailing_id is None:
         return None

@@ -74,6 +74,9 @@ class Lease(Base, kw_only=True):
     state: Mapped[LeaseState] = mapped_column(default=LeaseState.LIVE)
     beats: Mapped[int] = mapped_column(BigInteger, default=0)
     """Counted up by its holder; dead when it has not moved for 30 s of a watcher's own clock."""
+    windows: Mapped[int] = mapped_column(BigInteger, default=0)
+    """How many times its holder has written down results and intents: tells it whether a commit
+    whose answer was lost has happened."""
     taken_at: Mapped[datetime]
 
 
@@ -89,7 +92,7 @@ class Range(Base, kw_only=True):
             postgresql_where=text("fence IS NULL AND NOT done"),
         ),
         Index("ix_ranges_open", "mailing_id", postgresql_where=text("NOT done")),
-        Index(None, "fence", postgresql_where=text("fence IS NOT NULL AND NOT done")),
+        Index(None, "fence", postgresql_where=text("fence IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
@@ -145,7 +148,7 @@ class Retry(Base, kw_only=True):
     __table_args__ = (
         Index(
             "ix_retries_due",
-            "lane",
+            "mailing_id",
             "due_at",
             "delivery_id",
             postgresql_where=text("fence IS NULL"),
@@ -165,7 +168,7 @@ class Retry(Base, kw_only=True):
 
 
 class Pace(Base, kw_only=True):
-    """A bucket of letters that may leave now. Its truth is here: a flushed broker refills nothing."""
+    """A bucket of letters that may leave now. Its truth is here: an empty broker refills none."""
 
     __tablename__ = "paces"
 

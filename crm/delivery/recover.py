@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from crm.delivery import rules
 from crm.delivery.lease import give_back
-from crm.delivery.models import Intent, Lease, Mailing, Outcome, Retry
+from crm.delivery.models import Lease, Mailing, Outcome, Retry
 from crm.delivery.rules import after_doubt
 from crm.delivery.states import DeliveryState, LeaseState
+from crm.delivery.window import open_intents
 
 
 @dataclass(slots=True)
@@ -69,7 +70,7 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
     mailing = session.execute(
         select(Mailing.purpose, Mailing.lane).where(Mailing.id == mailing_id)
     ).one()
-    doubtful = _open_intents(session, fence)
+    doubtful = open_intents(session, fence)
     again = [
         (delivery_id, tries)
         for delivery_id, tries in doubtful
@@ -92,13 +93,3 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
     give_back(session, fence)
     session.flush()
     return len(lost)
-
-
-def _open_intents(session: Session, fence: int) -> list[tuple[int, int]]:
-    rows = session.execute(
-        select(Intent.delivery_id, Intent.tries)
-        .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
-        .outerjoin(Retry, Retry.delivery_id == Intent.delivery_id)
-        .where(Intent.fence == fence, Outcome.delivery_id.is_(None), Retry.delivery_id.is_(None))
-    )
-    return [(delivery_id, tries) for delivery_id, tries in rows]

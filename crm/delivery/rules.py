@@ -12,6 +12,9 @@ RANGE_SIZE = 500
 """Deliveries leased at a time."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""
+PATIENCE_S = {Purpose.MARKETING: 300.0, Purpose.SERVICE: 60.0}
+"""For the answer to a dot. RFC 5321 4.5.3.2.6 speaks of ten minutes; a lane of service letters
+cannot wait so long for one of them."""
 DEAD_AFTER_S = 30.0
 """A lease whose counter has not moved for so long, by the watcher's own clock, is dead."""
 OVERDUE_AFTER = timedelta(hours=1)

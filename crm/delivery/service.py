@@ -156,6 +156,15 @@ def pause(session: Session, mailing_id: int) -> None:
     _move(session, mailing_id, {MailingState.RUNNING}, MailingState.PAUSED)
 
 
+def hold(session: Session, mailing_id: int, because: str) -> None:
+    """Pause a running mailing by the system's own decision; ``because`` is shown to staff."""
+    session.execute(
+        update(Mailing)
+        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING)
+        .values(state=MailingState.HELD, held_because=because[:200])
+    )
+
+
 def resume(session: Session, mailing_id: int) -> None:
     """Let a paused or held mailing run again. Raises WrongState."""
     _move(session, mailing_id, {MailingState.PAUSED, MailingState.HELD}, MailingState.RUNNING)

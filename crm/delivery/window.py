@@ -8,9 +8,9 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, select, update
+from sqlalchemy import Row, and_, delete, exists, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from crm.consent.models import AddressStanding, Suppression
 from crm.consent.rules import Bars, Channel, Purpose, Reason, Standing, refusal
@@ -63,14 +63,58 @@ class Look:
     """The ledger event that decided: the stop, or the confirmation that allows."""
 
 
-def begin(session: Session, work: Work) -> MailingState:
-    """Open transaction (a): beat under the fence and hold the mailing's state. Raises Fenced."""
-    beat(session, work.fence)
-    state = session.scalar(
-        select(Mailing.state).where(Mailing.id == work.mailing_id).with_for_update(read=True)
+def begin(session: Session, work: Work) -> tuple[int, MailingState]:
+    """Open transaction (a) under the fence.
+
+    Returns how many such transactions this lease has had with this one, and the mailing's state:
+    only a hint, since the gate looks at it again. Raises Fenced.
+    """
+    windows = beat(session, work.fence, windows=1)
+    state = session.scalars(select(Mailing.state).where(Mailing.id == work.mailing_id)).one()
+    return windows, state
+
+
+def take_back(session: Session, work: Work, lane: Lane, *, at: datetime) -> None:
+    """Queue again what this fence has intended, and its holder never heard of.
+
+    For a transaction (a) that was committed while its answer was lost: no body was written.
+    """
+    orphans = open_intents(session, work.fence)
+    if orphans:
+        session.execute(
+            insert(Retry),
+            [
+                {
+                    "delivery_id": delivery_id,
+                    "mailing_id": work.mailing_id,
+                    "lane": lane,
+                    "due_at": at,
+                    "tries": tries - 1,
+                    "fence": None,
+                }
+                for delivery_id, tries in orphans
+            ],
+        )
+
+
+def open_intents(session: Session, fence: int) -> list[tuple[int, int]]:
+    """Return delivery and try of each intent of ``fence`` that has no outcome and no retry.
+
+    One that a later fence has taken up again is that one's business.
+    """
+    later = aliased(Intent)
+    rows = session.execute(
+        select(Intent.delivery_id, Intent.tries)
+        .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
+        .outerjoin(Retry, Retry.delivery_id == Intent.delivery_id)
+        .where(
+            Intent.fence == fence,
+            Outcome.delivery_id.is_(None),
+            Retry.delivery_id.is_(None),
+            ~exists().where(later.delivery_id == Intent.delivery_id, later.fence > fence),
+        )
     )
-    assert state is not None  # noqa: S101 - a lease's foreign key says so
-    return state
+    return [(row.delivery_id, row.tries) for row in rows]
 
 
 def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:

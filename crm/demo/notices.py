@@ -1,6 +1,5 @@
 """The letters about visits to come, as they would have left: one mailing each, accepted."""
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
@@ -8,13 +7,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm.appointments.letters import language, link, obstacle, short_words
+from crm.appointments.letters import link, obstacle, short_words
 from crm.appointments.models import Appointment, AppointmentState
-from crm.campaigns.letter import brand
 from crm.clinic.models import Clinic
 from crm.config import Settings
 from crm.consent.rules import Purpose
 from crm.contacts.models import Address, Contact
+from crm.delivery.letterhead import brand, language, service_envelope
 from crm.delivery.models import Delivery, Intent, Lease, Mailing, Outcome, Range
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 from crm.demo.posted import ACCEPTED_WORDS
@@ -22,7 +21,6 @@ from crm.letters import templates
 from crm.letters.compile import compile_letter
 from crm.letters.compiled import CompiledLetter
 from crm.letters.merge import Kind, greeting
-from crm.mail.message import Envelope
 
 _DRAFTS: Final = {
     AppointmentState.CONFIRMED: templates.appointment_confirmed,
@@ -39,8 +37,8 @@ def put_notices(session: Session, clinic: Clinic, settings: Settings, *, at: dat
     def compiled(state: AppointmentState, lang: str) -> CompiledLetter:
         code = language(lang)
         draft = _DRAFTS.get(state, templates.appointment_proposed)(code)
-        of_clinic = replace(brand(clinic, settings), language=code)
-        return compile_letter(draft.document, draft.subject, brand=of_clinic, kind=Kind.SERVICE)
+        head = brand(clinic, settings, lang=code)
+        return compile_letter(draft.document, draft.subject, brand=head, kind=Kind.SERVICE)
 
     to_come = select(Appointment).where(Appointment.starts_at > at - timedelta(days=1))
     for visit in session.scalars(to_come.order_by(Appointment.id)).all():
@@ -68,15 +66,12 @@ def _values(
 def _put(
     session: Session, visit: Appointment, letter: CompiledLetter, clinic: Clinic, *, at: datetime
 ) -> None:
-    envelope = Envelope(
-        sender_name=clinic.name, sender_address=clinic.service_email, reply_to=clinic.email
-    )
     mailing = Mailing(
         purpose=Purpose.SERVICE,
         lane=Lane.SERVICE,
         state=MailingState.FINISHED,
         letter=letter.to_json(),
-        envelope=envelope.to_json(),
+        envelope=service_envelope(clinic).to_json(),
         due_at=at,
         created_at=at,
         launched_at=at,

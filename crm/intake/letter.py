@@ -16,18 +16,17 @@ from crm.consent.rules import Purpose
 from crm.consent.service import refusal_now
 from crm.consent.tokens import Right, mint, signer
 from crm.contacts.models import Address
+from crm.delivery.letterhead import brand, may_write, service_envelope
 from crm.delivery.models import Delivery
 from crm.delivery.service import send_one
 from crm.letters.compile import compile_letter
 from crm.letters.compiled import CompiledLetter
-from crm.letters.footer import Brand, Language
+from crm.letters.footer import Language
 from crm.letters.merge import Kind, greeting
 from crm.letters.templates import confirm_address
-from crm.mail.message import Envelope
 
 ONCE_IN: Final = timedelta(hours=24)
 QUEUED: Final = "confirmation.queued"
-_NEEDED: Final = ("name", "legal_name", "postal_address", "email", "service_email")
 
 
 def offer(
@@ -49,12 +48,12 @@ def offer(
     if refusal_now(session, address, Purpose.MARKETING, keys=keys, at=at) is None:
         return None
     clinic = details(session)
-    if _went_lately(session, address.id, at=at) or not _complete(clinic):
+    if _went_lately(session, address.id, at=at) or not may_write(clinic):
         return None
     delivery = send_one(
         session,
         _letter(clinic, asked, lang=lang, settings=settings),
-        _envelope(clinic),
+        service_envelope(clinic),
         address=address,
         contact_id=asked.contact_id,
         at=at,
@@ -81,23 +80,13 @@ def _went_lately(session: Session, address_id: int, *, at: datetime) -> bool:
     return bool(session.scalar(select(lately)))
 
 
-def _complete(clinic: Clinic) -> bool:
-    return all(getattr(clinic, name) for name in _NEEDED)
-
-
 def _letter(
     clinic: Clinic, asked: ConsentEvent, *, lang: str, settings: Settings
 ) -> CompiledLetter:
-    code: Language = "en" if lang == "en" else "ru"
+    head = brand(clinic, settings, lang=lang)
+    code = head.language
     draft = confirm_address(code)
-    brand = Brand(
-        name=clinic.name,
-        operator=clinic.legal_name,
-        address=clinic.postal_address,
-        public_url=settings.public_url,
-        language=code,
-    )
-    letter = compile_letter(draft.document, draft.subject, brand=brand, kind=Kind.SERVICE)
+    letter = compile_letter(draft.document, draft.subject, brand=head, kind=Kind.SERVICE)
     # No name: whoever typed the address may be a stranger to whoever reads the letter.
     return letter.bind(
         {"greeting": greeting("", language=code), "page_url": _link(asked, code, settings)}
@@ -108,11 +97,3 @@ def _link(asked: ConsentEvent, code: Language, settings: Settings) -> str:
     token = mint(signer(Right.CONFIRM, settings.secret_keys), asked.id)
     said = "?lang=en" if code == "en" else ""
     return f"{settings.public_url}/o/{token}{said}"
-
-
-def _envelope(clinic: Clinic) -> Envelope:
-    return Envelope(
-        sender_name=clinic.name,
-        sender_address=clinic.service_email,
-        reply_to=clinic.email,
-    )

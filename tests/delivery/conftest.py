@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from crm import clock
 from crm.config import Settings
-from crm.db import db
+from crm.db import engine_of_a_sender
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
 from devtools.catcher import Sink
@@ -42,10 +42,11 @@ def clinic(session: Session) -> None:
 def a_sender(app: Flask, settings: Settings) -> Iterator[Callable[..., Sender]]:
     """``a_sender()`` is a sender of the bulk lane with a session of its own."""
     senders: list[Sender] = []
+    engine = engine_of_a_sender(settings.database_url)
 
     def make(lane: Lane = Lane.BULK, *, size: int = 8) -> Sender:
         sender = Sender(
-            session=Session(db.engine),
+            session=Session(engine),
             settings=settings,
             lane=lane,
             now=clock.now,
@@ -59,3 +60,4 @@ def a_sender(app: Flask, settings: Settings) -> Iterator[Callable[..., Sender]]:
     for sender in senders:
         sender.close()
         sender.session.close()
+    engine.dispose()

@@ -8,6 +8,7 @@ possible here and nowhere else: no setting of the product does it.
 
 import argparse
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,7 +20,7 @@ from crm import clock
 from crm.app import create_app
 from crm.config import from_environ
 from crm.consent import gate
-from crm.db import db
+from crm.db import engine_of_a_sender
 from crm.delivery import window
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
@@ -37,7 +38,8 @@ def main() -> None:
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
     settings = from_environ()
-    with create_app(settings).app_context(), Session(db.engine) as session:
+    engine = engine_of_a_sender(settings.database_url)
+    with create_app(settings).app_context(), Session(engine) as session:
         sender = Sender(
             session=session,
             settings=settings,
@@ -45,7 +47,8 @@ def main() -> None:
             now=clock.now,
             stopping=lambda: bool(ended),
         )
-        print("ready", flush=True)
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
         while not ended:
             if not sender.work():
                 time.sleep(0.02)

@@ -4,7 +4,7 @@ import http.client
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -32,12 +32,18 @@ LONGEST_S = 90.0
 
 
 @pytest.fixture
-def mailing_id(session: Session) -> int:
+def launch(session: Session) -> Callable[[], int]:
+    """Starts the mailing once everybody is at the line; returns its id."""
     a_clinic(session)
     many_willing_contacts(session, PEOPLE)
-    mailing = a_running_mailing(session)
     session.commit()
-    return mailing.id
+
+    def start() -> int:
+        mailing = a_running_mailing(session)
+        session.commit()
+        return mailing.id
+
+    return start
 
 
 @contextmanager
@@ -120,9 +126,10 @@ class Leaver(threading.Thread):
 
 
 def run_race(
-    session: Session, settings: Settings, mailing_id: int, log: Path, *options: str
-) -> tuple[list[Leaver], list[tuple[int, str]]]:
+    session: Session, settings: Settings, launch: Callable[[], int], log: Path, *options: str
+) -> tuple[int, list[Leaver], list[tuple[int, str]]]:
     with site(settings) as to, two_senders(settings, log, *options):
+        mailing_id = launch()
         leavers = [Leaver(settings, db.engine, to, seed=seed) for seed in range(4)]
         for leaver in leavers:
             leaver.start()
@@ -138,7 +145,7 @@ def run_race(
     for leaver in leavers:
         if leaver.failure:
             raise leaver.failure
-    return leavers, dots(log)
+    return mailing_id, leavers, dots(log)
 
 
 def late_dots(leavers: list[Leaver], written: list[tuple[int, str]]) -> list[float]:
@@ -152,9 +159,9 @@ def late_dots(leavers: list[Leaver], written: list[tuple[int, str]]) -> list[flo
 
 @pytest.mark.race
 def test_no_dot_follows_a_confirmed_opt_out(
-    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+    session: Session, settings: Settings, launch: Callable[[], int], tmp_path: Path
 ) -> None:
-    leavers, written = run_race(session, settings, mailing_id, tmp_path / "dots")
+    mailing_id, leavers, written = run_race(session, settings, launch, tmp_path / "dots")
 
     assert late_dots(leavers, written) == []
     statuses = [status for leaver in leavers for status in leaver.statuses]
@@ -168,27 +175,21 @@ def test_no_dot_follows_a_confirmed_opt_out(
 
 @pytest.mark.race
 def test_without_the_gate_some_dots_do_follow(
-    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+    session: Session, settings: Settings, launch: Callable[[], int], tmp_path: Path
 ) -> None:
-    leavers, written = run_race(
-        session,
-        settings,
-        mailing_id,
-        tmp_path / "dots",
-        "--without-gate",
-        "--pause-s",
-        WIDE_PAUSE_S,
-    )
+    options = ("--without-gate", "--pause-s", WIDE_PAUSE_S)
+    _mailing_id, leavers, written = run_race(session, settings, launch, tmp_path / "dots", *options)
     assert late_dots(leavers, written), "the race proves nothing if it cannot be lost"
 
 
 @pytest.mark.race
 def test_no_dot_follows_a_confirmed_pause_or_stop(
-    session: Session, settings: Settings, mailing_id: int, tmp_path: Path
+    session: Session, settings: Settings, launch: Callable[[], int], tmp_path: Path
 ) -> None:
     quiet: list[tuple[int, int]] = []
     log = tmp_path / "dots"
     with two_senders(settings, log):
+        mailing_id = launch()
         for _ in range(12):
             time.sleep(0.1)
             service.pause(session, mailing_id)

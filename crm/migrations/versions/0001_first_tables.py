@@ -36,6 +36,8 @@ END $$;
 
 CREATE TRIGGER texts_are_only_retired BEFORE UPDATE ON consent_texts
     FOR EACH ROW EXECUTE FUNCTION only_retire();
+CREATE TRIGGER evidence_is_erased_never_changed BEFORE UPDATE ON consent_payloads
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER texts_stay BEFORE DELETE OR TRUNCATE ON consent_texts
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER to_seal AFTER INSERT ON audit_events REFERENCING NEW TABLE AS added
@@ -373,6 +375,7 @@ def upgrade() -> None:
         sa.Column("mailing_id", sa.BigInteger(), nullable=False),
         sa.Column("state", sa.String(32), nullable=False),
         sa.Column("beats", sa.BigInteger(), nullable=False),
+        sa.Column("windows", sa.BigInteger(), nullable=False),
         sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["mailing_id"], ["mailings.id"], name=op.f("fk_leases_mailing_id_mailings")
@@ -568,7 +571,7 @@ def upgrade() -> None:
         "ranges",
         ["fence"],
         unique=False,
-        postgresql_where=sa.text("fence IS NOT NULL AND NOT done"),
+        postgresql_where=sa.text("fence IS NOT NULL"),
     )
     op.create_index(
         "ix_ranges_free",
@@ -605,7 +608,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_retries_due",
         "retries",
-        ["lane", "due_at", "delivery_id"],
+        ["mailing_id", "due_at", "delivery_id"],
         unique=False,
         postgresql_where=sa.text("fence IS NULL"),
     )
