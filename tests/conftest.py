@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -49,14 +50,34 @@ def template(server: Engine) -> Iterator[str]:
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-@pytest.fixture
-def database(server: Engine, template: str) -> Iterator[str]:
+@contextmanager
+def a_copy(server: Engine, template: str) -> Iterator[str]:
+    """A database of its own, for as long as the ``with`` block lasts; yields its URL."""
     name = f"test_{uuid.uuid4().hex}"
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
-    yield url_of(name)
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    try:
+        yield url_of(name)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+@contextmanager
+def closing_its_connections(app: Flask) -> Iterator[None]:
+    """Leave no connection of the application's open after the ``with`` block."""
+    try:
+        yield
+    finally:
+        with app.app_context():
+            db.session.remove()
+            db.engine.dispose()
+
+
+@pytest.fixture
+def database(server: Engine, template: str) -> Iterator[str]:
+    with a_copy(server, template) as url:
+        yield url
 
 
 @pytest.fixture

@@ -38,7 +38,9 @@ document.addEventListener("securitypolicyviolation", (event) => {
 });
 """
 RUN_AXE = """
-async (tags) => (await axe.run(document, {runOnly: {type: "tag", values: tags}})).violations
+async (tags) => (await axe.run(document, {
+  runOnly: {type: "tag", values: tags}, resultTypes: ["violations"],
+})).violations
   .map((fault) => ({id: fault.id, impact: fault.impact, nodes: fault.nodes.map((node) =>
     `${node.target.join(" ")}: ${[...node.any, ...node.all][0]?.message ?? ""}`)}))
 """
@@ -52,7 +54,12 @@ class Witness:
     foreign: list[str] = field(default_factory=list)
     """Requests that left our own address."""
     complaints: list[str] = field(default_factory=list)
-    """Errors on the console and uncaught exceptions."""
+    """Uncaught exceptions."""
+
+    def forget(self) -> None:
+        """Begin anew, for the next page in the same tab."""
+        self.foreign.clear()
+        self.complaints.clear()
 
 
 def launch(playwright: Playwright) -> Browser:
@@ -80,7 +87,8 @@ def watch(page: Page, origin: str) -> Witness:
 def axe(page: Page) -> list[dict[str, Any]]:
     """Return what axe finds wrong with the page as it stands: WCAG 2.2 AA and best practice."""
     # Evaluated, not added as a script element: the policy of our pages refuses the latter.
-    page.evaluate(AXE.read_text())
+    if not page.evaluate("() => 'axe' in window"):
+        page.evaluate(AXE.read_text())
     found: list[dict[str, Any]] = page.evaluate(RUN_AXE, TAGS)
     return found
 
@@ -109,8 +117,8 @@ def faults(page: Page, witness: Witness) -> dict[str, object]:
     asked = {
         "accessibility": axe(page),
         "policy": csp_violations(page),
-        "requests elsewhere": witness.foreign,
-        "complaints": witness.complaints,
+        "requests elsewhere": [*witness.foreign],
+        "complaints": [*witness.complaints],
         "too wide by": max(overflow(page), 0),
         "level 1 headings but one": headings(page) - 1,
     }

@@ -1,13 +1,12 @@
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterator
 from threading import Thread
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from redis import Redis
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from crm.app import create_app
 from crm.config import Settings
@@ -16,7 +15,7 @@ from devtools import ports
 from devtools.catcher import Sink
 from devtools.site.__main__ import Site
 from tests.browser import support
-from tests.conftest import KEYS, url_of
+from tests.conftest import KEYS, a_copy, closing_its_connections
 from tests.journeys import clinic
 from tests.journeys.house import PATIENCE_S, House, processes
 
@@ -30,22 +29,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def settings_of_the_house(server: Engine, template: str, sink: Sink) -> Iterator[Settings]:
-    name = f"journeys_{uuid.uuid4().hex}"
-    with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+    # Queues of its own: a developer's workers and other tests use database 0 of the same server.
     broker = re.sub(r"/\d+$", f"/{1 + os.getpid() % 15}", os.environ["REDIS_URL"])
     with Redis.from_url(broker) as valkey:
         valkey.flushdb()
-    yield Settings(
-        database_url=url_of(name),
-        redis_url=broker,
-        smtp_url=sink.url,
-        public_url=f"http://127.0.0.1:{ports.free()}",
-        secret_keys=KEYS,
-        suppression_keys=KEYS,
-    )
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    with a_copy(server, template) as url:
+        yield Settings(
+            database_url=url,
+            redis_url=broker,
+            smtp_url=sink.url,
+            public_url=f"http://127.0.0.1:{ports.free()}",
+            secret_keys=KEYS,
+            suppression_keys=KEYS,
+        )
 
 
 @pytest.fixture(scope="session")
@@ -74,13 +70,12 @@ def house(
 ) -> Iterator[House]:
     logs = tmp_path_factory.mktemp("logs")
     app = create_app(settings_of_the_house)
-    with app.app_context():
-        clinic.furnish(db.session(), site=site)
-        db.session.remove()
-    with processes(settings_of_the_house, logs):
-        yield House(settings=settings_of_the_house, site=site, sink=sink, logs=logs, app=app)
-    with app.app_context():
-        db.engine.dispose()
+    with closing_its_connections(app):
+        with app.app_context():
+            clinic.furnish(db.session(), site=site)
+            db.session.remove()
+        with processes(settings_of_the_house, logs):
+            yield House(settings=settings_of_the_house, site=site, sink=sink, logs=logs, app=app)
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,117 @@
+"""Every page of the product, as everybody who may open it, on a desk and on a phone."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+from flask import Flask
+from flask_login import FlaskLoginClient
+from playwright.sync_api import Browser, BrowserContext
+from sqlalchemy import Engine, select
+
+from crm import clock
+from crm.app import create_app
+from crm.config import Settings
+from crm.db import db
+from crm.demo.load import load
+from crm.staff.models import Role, Staff
+from crm.web import access
+from crm.web.identity import ROLES
+from devtools import ports
+from tests.browser import support
+from tests.browser.places import Places, addresses, places
+from tests.conftest import KEYS, a_copy, closing_its_connections
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    app: Flask
+    origin: str
+    places: Places
+
+
+@pytest.fixture(scope="module")
+def settings_of_the_demo(server: Engine, template: str) -> Iterator[Settings]:
+    with a_copy(server, template) as url:
+        yield Settings(
+            database_url=url,
+            redis_url=os.environ["REDIS_URL"],
+            smtp_url="smtp://127.0.0.1:9?starttls=never",
+            public_url=f"http://127.0.0.1:{ports.free()}",
+            secret_keys=KEYS,
+            suppression_keys=KEYS,
+            testing=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def demo(settings_of_the_demo: Settings) -> Iterator[Demo]:
+    """The demo clinic, loaded once, and served from this process."""
+    settings, port = settings_of_the_demo, int(settings_of_the_demo.public_url.rpartition(":")[2])
+    app = create_app(settings)
+    app.test_client_class = FlaskLoginClient
+    with closing_its_connections(app):
+        with app.app_context():
+            load(db.session(), origins=[], settings=settings, at=clock.now())
+            db.session().commit()
+            found = places(db.session(), settings)
+            db.session.remove()
+        with support.serving(app, port=port) as origin:
+            yield Demo(app=app, origin=origin, places=found)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with support.chromium() as started:
+        yield started
+
+
+def endpoints(app: Flask, allowed: Callable[[str], bool]) -> set[str]:
+    """Return what can be asked for with GET, as far as ``allowed``."""
+    rules = app.url_map.iter_rules()
+    return {one.endpoint for one in rules if "GET" in (one.methods or ()) and allowed(one.endpoint)}
+
+
+def look_at(context: BrowserContext, demo: Demo, paths: list[str]) -> dict[str, object]:
+    """Open each page once, and check it at both sizes; return what is wrong, by address.
+
+    All in one tab, where the browser keeps axe compiled: half the time of a tab for each.
+    """
+    wrong: dict[str, object] = {}
+    page = context.new_page()
+    witness = support.watch(page, demo.origin)
+    for path in paths:
+        page.set_viewport_size(support.DESKTOP)
+        page.goto(demo.origin + path)
+        for size, window in support.SIZES.items():
+            page.set_viewport_size(window)
+            found = support.faults(page, witness)
+            if found:
+                wrong[f"{path} {size}"] = found
+        witness.forget()
+    return wrong
+
+
+def test_strangers_find_every_public_page_in_order(demo: Demo, browser: Browser) -> None:
+    paths = addresses(demo.places, endpoints(demo.app, access.public))
+    with browser.new_context(viewport=support.DESKTOP) as context:
+        assert look_at(context, demo, [*paths, "/no-such-page"]) == {}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_staff_find_every_page_in_order(demo: Demo, browser: Browser, role: str) -> None:
+    with demo.app.app_context():
+        paths = addresses(
+            demo.places, endpoints(demo.app, lambda endpoint: role in access.roles_of(endpoint))
+        )
+        someone = db.session.scalars(select(Staff).join(Staff.roles).where(Role.name == role))
+        client = demo.app.test_client(user=someone.one())
+        cookie = client.get_cookie("session")
+        db.session.remove()
+    assert cookie is not None
+    with browser.new_context(viewport=support.DESKTOP) as context:
+        context.add_cookies([{"name": "session", "value": cookie.value, "url": demo.origin}])
+        assert look_at(context, demo, [*paths, "/no-such-page"]) == {}
