@@ -17,7 +17,7 @@ from crm.consent.rules import Act, Purpose
 from crm.consent.tokens import read_unsubscribe
 from crm.contacts.models import Address
 from crm.delivery.errand import prepare
-from crm.delivery.lease import take
+from crm.delivery.lease import take_range
 from crm.delivery.models import Delivery, Mailing
 from crm.delivery.states import Lane, MailingState
 from crm.delivery.window import intend
@@ -133,7 +133,7 @@ def test_a_test_letter_is_the_real_one_with_a_banner_and_a_way_out_that_works(
     client = signed_in("marketer")
     test = {"address": " Boss@Clinic.example ", "person": "1"}
     assert client.post(f"/campaigns/{campaign.id}/test", data=test).status_code == 302
-    work = take(session, Lane.SERVICE, at=NOON, retries=4)
+    work = take_range(session, Lane.SERVICE, at=NOON)
     assert work is not None
     session.commit()
     [recipient] = intend(session, work, limit=4, at=NOON)

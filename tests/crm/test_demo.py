@@ -151,7 +151,7 @@ def _texts_can_be_shown(session: Session) -> None:
 
 
 def _seeded(number: int) -> Random:
-    return Random(number)  # noqa: S311 - for inventing people, not for keys
+    return Random(number)
 
 
 def test_the_same_clinic_is_invented_every_time() -> None:
