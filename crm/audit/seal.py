@@ -118,7 +118,8 @@ def _seal_block(session: Session, log: Log, table: Table, *, at: datetime) -> in
 def _lines(session: Session, table: Table, ids: list[tuple[int, int]]) -> Iterator[bytes]:
     lows, highs = [low for low, _high in ids], [high for _low, high in ids]
     bigints = ARRAY(BigInteger)
-    span = func.unnest(cast(lows, bigints), cast(highs, bigints)).table_valued("low", "high")
+    pairs = func.unnest(cast(lows, bigints), cast(highs, bigints))
+    span = pairs.table_valued("low", "high").render_derived()
     rows = session.execute(
         select(table)
         .join(span, table.c.id.between(span.c.low, span.c.high))
