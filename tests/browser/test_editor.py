@@ -1,6 +1,5 @@
 """The editor of letters in a real browser, by keyboard alone."""
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -13,10 +12,8 @@ from playwright.sync_api import (
     Page,
     ViewportSize,
     expect,
-    sync_playwright,
 )
 from sqlalchemy.orm import Session
-from werkzeug.serving import make_server
 
 from crm.campaigns.letter import first_document
 from crm.campaigns.models import Campaign
@@ -49,22 +46,15 @@ WOULD_ASK = """() => {
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = support.launch(playwright)
-        yield browser
-        browser.close()
+    with support.chromium() as started:
+        yield started
 
 
 @pytest.fixture
 def origin(app: Flask) -> Iterator[str]:
     app.config.update(WTF_CSRF_ENABLED=True, SESSION_COOKIE_SECURE=False)
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with support.serving(app) as address:
+        yield address
 
 
 class Visit:
@@ -354,25 +344,3 @@ def test_the_figures_move_by_themselves_and_the_page_notices_the_end(
     session.commit()
     expect(visit.page.locator("#cl-progress[hx-get]")).to_have_count(0, timeout=PAUSE_MS)
     support.check_page(visit.page, visit.witness)
-
-
-@pytest.mark.parametrize("size", support.SIZES)
-def test_every_page_is_accessible_and_fits(
-    opens: Opens, session: Session, draft: Campaign, app: Flask, size: str
-) -> None:
-    app.config["WTF_CSRF_ENABLED"] = False
-    marketer = app.test_client(user=a_member_of_staff(session, "marketer"))
-    launched = approved(marketer, session)
-    launch(session, at=mailing_of(session, launched).due_at)
-    app.config["WTF_CSRF_ENABLED"] = True
-    for path in (
-        "/campaigns",
-        "/campaigns/new",
-        f"/campaigns/{draft.id}/compose",
-        f"/campaigns/{draft.id}/check",
-        f"/campaigns/{launched.id}",
-        f"/campaigns/{launched.id}/journal",
-    ):
-        visit = opens(path, support.SIZES[size])
-        support.check_page(visit.page, visit.witness)
-        visit.page.context.close()

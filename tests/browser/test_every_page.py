@@ -3,17 +3,22 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pprint import pformat
 
 import pytest
 from flask import Flask
 from flask_login import FlaskLoginClient
 from playwright.sync_api import Browser, BrowserContext
 from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
 
 from crm import clock
 from crm.app import create_app
+from crm.campaigns import service as campaigns
 from crm.config import Settings
 from crm.db import db
+from crm.delivery.models import Mailing
+from crm.delivery.states import MailingState
 from crm.demo.load import load
 from crm.staff.models import Role, Staff
 from crm.web import access
@@ -22,6 +27,7 @@ from devtools import ports
 from tests.browser import support
 from tests.browser.places import Places, addresses, places
 from tests.conftest import KEYS, a_copy, closing_its_connections
+from tests.crm.campaigns import a_campaign, mailing_of
 
 pytestmark = pytest.mark.browser
 
@@ -56,11 +62,29 @@ def demo(settings_of_the_demo: Settings) -> Iterator[Demo]:
     with closing_its_connections(app):
         with app.app_context():
             load(db.session(), origins=[], settings=settings, at=clock.now())
+            in_every_state(db.session(), settings)
             db.session().commit()
             found = places(db.session(), settings)
             db.session.remove()
         with support.serving(app, port=port) as origin:
             yield Demo(app=app, origin=origin, places=found)
+
+
+def in_every_state(session: Session, settings: Settings) -> None:
+    """Add a campaign in each state that the demo has none in."""
+    at = clock.now()
+    marketer = session.scalars(select(Staff).join(Staff.roles).where(Role.name == "marketer")).one()
+    there = set(session.scalars(select(Mailing.state).distinct()))
+    for state in sorted(set(MailingState) - there):
+        campaign = a_campaign(session, name=f"Кампания: {state}", staff=marketer, at=at)
+        approval = campaigns.Approval(
+            count=10_000, revision=campaign.revision, due_at=at, staff_id=marketer.id
+        )
+        assert campaigns.approve(session, campaign.id, approval, settings=settings, at=at) is None
+        if state not in (MailingState.SCHEDULED, MailingState.OVERDUE):
+            assert campaigns.launch_next(session, at=at)
+        mailing_of(session, campaign).state = state
+        session.flush()
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +122,8 @@ def look_at(context: BrowserContext, demo: Demo, paths: list[str]) -> dict[str, 
 def test_strangers_find_every_public_page_in_order(demo: Demo, browser: Browser) -> None:
     paths = addresses(demo.places, endpoints(demo.app, access.public))
     with browser.new_context(viewport=support.DESKTOP) as context:
-        assert look_at(context, demo, [*paths, "/no-such-page"]) == {}
+        wrong = look_at(context, demo, [*paths, "/no-such-page"])
+    assert not wrong, pformat(wrong, width=100)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -114,4 +139,5 @@ def test_staff_find_every_page_in_order(demo: Demo, browser: Browser, role: str)
     assert cookie is not None
     with browser.new_context(viewport=support.DESKTOP) as context:
         context.add_cookies([{"name": "session", "value": cookie.value, "url": demo.origin}])
-        assert look_at(context, demo, [*paths, "/no-such-page"]) == {}
+        wrong = look_at(context, demo, [*paths, "/no-such-page"])
+    assert not wrong, pformat(wrong, width=100)
