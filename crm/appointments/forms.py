@@ -6,7 +6,6 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask_babel import gettext, lazy_gettext
-from flask_wtf import FlaskForm
 from wtforms import DateField, HiddenField, StringField, TimeField
 from wtforms.validators import InputRequired, StopValidation
 
@@ -16,6 +15,7 @@ from crm.errors import later
 from crm.letters.blocks import Document
 from crm.letters.lint import lint
 from crm.letters.merge import Kind
+from crm.web.reading import Form
 
 _NO_DAY = lazy_gettext("Choose a day.")
 _BAD_DAY = lazy_gettext("This is not a date. Write it as 2027-11-24.")
@@ -45,7 +45,7 @@ class Hour(TimeField):
             raise ValueError(_BAD_HOUR) from error
 
 
-class VisitForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+class VisitForm(Form):
     """Day, hour and place. ``visit`` is there once ``validate`` has returned True."""
 
     day = Day(lazy_gettext("Day"), [InputRequired(_NO_DAY)])

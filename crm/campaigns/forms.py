@@ -4,16 +4,16 @@ from typing import Any
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
-from flask_wtf import FlaskForm
 from wtforms import StringField, ValidationError
 
 from crm.campaigns.rules import NameFault, read_name
 from crm.letters.blocks import DocumentFault
 from crm.letters.merge import Kind
 from crm.letters.reading import read_subject
+from crm.web.reading import Form
 
 
-class LinesForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+class LinesForm(Form):
     """The name of a campaign and the subject of its letter."""
 
     name = StringField(_l("Name"), description=_l("For the clinic only: recipients do not see it."))

@@ -6,7 +6,6 @@ from typing import Any
 from flask import request
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from flask_wtf import FlaskForm
 from wtforms import (
     BooleanField,
     IntegerField,
@@ -24,6 +23,7 @@ from crm.contacts.typed import read_name, read_note
 from crm.current import settings
 from crm.errors import CrmError
 from crm.mail.addresses import Domains, Email, Phone, read_email, read_phone
+from crm.web.reading import Form
 
 CATEGORIES = {
     Category.PATIENT.value: _("Patient"),
@@ -47,7 +47,7 @@ class _Read:
     def __init__(self, reader: Callable[[str], Any]) -> None:
         self.reader = reader
 
-    def __call__(self, form: FlaskForm, field: Any) -> None:
+    def __call__(self, form: Form, field: Any) -> None:
         try:
             field.read = self.reader(field.data or "")
         except CrmError as fault:
@@ -73,7 +73,7 @@ class ReadText(TextAreaField):
     read: Any = None
 
 
-class ContactForm(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
+class ContactForm(Form):
     """Shape only. Faults are sentences beside the field; what was typed stays."""
 
     last_name = ReadLine(_("Last name"), [_Read(read_name)])

@@ -36,7 +36,12 @@ class Form(FlaskForm):  # type: ignore[misc]  # flask_wtf has no types
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def wrap_formdata(self, form: Any, formdata: Any) -> MultiDict[str, str] | None:
-            """Return the posted fields; None on GET, so that the given object's values show."""
+            """Return the posted fields; None on GET, so that the given object's values show.
+
+            What the caller of the form names as ``formdata`` is taken as it is.
+            """
+            if formdata is None or isinstance(formdata, MultiDict):
+                return formdata
             return request.form if request.method == "POST" else None
 
 
