@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Playwright, Request, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, Request, ViewportSize, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from devtools.browser import ARGUMENTS, find
@@ -60,14 +60,6 @@ class Witness:
         """Begin anew, for the next page in the same tab."""
         self.foreign.clear()
         self.complaints.clear()
-
-
-def launch(playwright: Playwright) -> Browser:
-    """Return a headless Chromium of this machine that reaches 127.0.0.1 and nothing else."""
-    program = find()
-    if program is None:
-        raise RuntimeError(MISSING)
-    return playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
 
 
 def watch(page: Page, origin: str) -> Witness:
@@ -132,13 +124,17 @@ def check_page(page: Page, witness: Witness) -> None:
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """Yield a Chromium; without one skip the test, but fail it under CI."""
-    if find() is None:
+    """Yield a Chromium that reaches this machine and nothing else.
+
+    Where there is none the test is left out, but fails under CI.
+    """
+    program = find()
+    if program is None:
         if os.environ.get("CI"):
             pytest.fail(MISSING)
         pytest.skip(MISSING)
     with sync_playwright() as playwright:
-        browser = launch(playwright)
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -1,121 +1,19 @@
 """The editor of letters in a real browser, by keyboard alone."""
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
-
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from playwright.sync_api import (
-    Browser,
-    BrowserContext,
-    Page,
-    ViewportSize,
-    expect,
-)
+from playwright.sync_api import expect
 from sqlalchemy.orm import Session
 
-from crm.campaigns.letter import first_document
 from crm.campaigns.models import Campaign
-from crm.campaigns.pictures import PICTURES
-from crm.delivery.states import DeliveryState, MailingState
 from tests.browser import support
-from tests.browser.support import Witness
-from tests.crm.campaigns import (
-    BLOCKS,
-    a_campaign,
-    a_document,
-    approved,
-    deliveries,
-    ended,
-    launch,
-    mailing_of,
-)
-from tests.factories import a_clinic, a_member_of_staff, a_willing_contact
+from tests.browser.visit import Opens
 
 pytestmark = pytest.mark.browser
-PAUSE_MS = 10_000
-"""How long a page may take to do what it promised."""
-MOST_TABS = 80
 WOULD_ASK = """() => {
   const leaving = new Event("beforeunload", { cancelable: true });
   window.dispatchEvent(leaving);
   return leaving.defaultPrevented;
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with support.chromium() as started:
-        yield started
-
-
-@pytest.fixture
-def origin(app: Flask) -> Iterator[str]:
-    app.config.update(WTF_CSRF_ENABLED=True, SESSION_COOKIE_SECURE=False)
-    with support.serving(app) as address:
-        yield address
-
-
-class Visit:
-    """A page in a browser in which a marketer is signed in."""
-
-    def __init__(self, context: BrowserContext, origin: str, path: str) -> None:
-        self.page: Page = context.new_page()
-        self.page.set_default_timeout(PAUSE_MS)
-        self.witness: Witness = support.watch(self.page, origin)
-        self.page.goto(origin + path)
-
-    def tab_to(self, selector: str, *, back: bool = False) -> None:
-        """Press Tab until the focus is there."""
-        for _ in range(MOST_TABS):
-            self.page.keyboard.press("Shift+Tab" if back else "Tab")
-            if self.has_focus(selector):
-                return
-        pytest.fail(f"no way to {selector} by keyboard")
-
-    def has_focus(self, selector: str) -> bool:
-        return bool(
-            self.page.evaluate("(one) => document.activeElement?.matches(one) ?? false", selector)
-        )
-
-    def is_saved(self) -> None:
-        expect(self.page.locator("#cl-save-status[data-kind=on]")).to_be_visible(timeout=PAUSE_MS)
-
-    def types(self, words: str) -> None:
-        self.page.keyboard.type(words)
-
-
-Opens = Callable[..., Visit]
-
-
-@pytest.fixture
-def opens(app: Flask, session: Session, browser: Browser, origin: str) -> Iterator[Opens]:
-    """``opens("/campaigns")`` is that page, with a marketer signed in."""
-    marketer = a_member_of_staff(session, "marketer")
-    session.commit()
-    contexts = []
-
-    def visit(path: str, size: ViewportSize = support.DESKTOP, *, scripts: bool = True) -> Visit:
-        client: FlaskClient = app.test_client(user=marketer)
-        cookie = client.get_cookie("session")
-        assert cookie is not None
-        context = browser.new_context(viewport=size, java_script_enabled=scripts)
-        context.add_cookies([{"name": "session", "value": cookie.value, "url": origin}])
-        contexts.append(context)
-        return Visit(context, origin, path)
-
-    yield visit
-    for context in contexts:
-        with suppress(Exception):
-            context.close()
-
-
-@pytest.fixture
-def draft(session: Session) -> Campaign:
-    a_clinic(session)
-    a_willing_contact(session)
-    return a_campaign(session, document=first_document())
 
 
 def types_of(session: Session, campaign: Campaign) -> list[str]:
@@ -291,56 +189,3 @@ def test_a_pasted_page_leaves_its_words_only(
     assert "onclick" not in html
     assert visit.witness.foreign == []
     assert visit.page.evaluate("() => window.ran") is None
-
-
-def test_the_preview_has_two_widths_dark_the_text_part_and_our_pictures(
-    opens: Opens, session: Session, draft: Campaign
-) -> None:
-    picture = {"type": "image", "src": PICTURES[0].src, "alt": PICTURES[0].alt}
-    draft.document = a_document(picture, *BLOCKS)
-    session.commit()
-    visit = opens(f"/campaigns/{draft.id}/compose")
-    page, frame = visit.page, visit.page.locator("iframe")
-    letter = page.frame_locator("iframe")
-    shown = letter.locator("img").first
-    expect(shown).to_be_visible()
-    assert shown.evaluate("(image) => image.complete && image.naturalWidth") == 1200
-    assert frame.evaluate("(one) => one.offsetWidth") == 600
-    page.click("[data-width='375']")
-    assert frame.evaluate("(one) => one.offsetWidth") == 375
-    page.select_option("[data-person]", "2")
-    expect(letter.get_by_text("Здравствуйте! Запись открыта.")).to_be_visible()
-    page.click("[data-look=dark]")
-    page.click("[data-part=text]")
-    expect(letter.locator("pre")).to_contain_text("Отписаться от рекламных писем: ")
-    support.check_page(page, visit.witness)
-
-
-def test_without_scripts_the_lines_can_be_saved(
-    opens: Opens, session: Session, draft: Campaign
-) -> None:
-    visit = opens(f"/campaigns/{draft.id}/compose", scripts=False)
-    assert visit.page.locator("noscript .cl-note").count() == 1
-    visit.page.fill("#preheader", "С понедельника")
-    visit.page.click("button[form=cl-lines]")
-    session.expire_all()
-    assert draft.document["preheader"] == "С понедельника"
-
-
-def test_the_figures_move_by_themselves_and_the_page_notices_the_end(
-    opens: Opens, session: Session, app: Flask, draft: Campaign
-) -> None:
-    app.config["WTF_CSRF_ENABLED"] = False
-    campaign = approved(app.test_client(user=a_member_of_staff(session, "marketer")), session)
-    app.config["WTF_CSRF_ENABLED"] = True
-    launch(session, at=mailing_of(session, campaign).due_at)
-    visit = opens(f"/campaigns/{campaign.id}")
-    bar = visit.page.locator("#cl-progress progress")
-    expect(bar).to_have_attribute("value", "0")
-    [only] = deliveries(session, mailing_of(session, campaign).id)
-    ended(session, only, DeliveryState.ACCEPTED)
-    expect(bar).to_have_attribute("value", "1", timeout=PAUSE_MS)
-    mailing_of(session, campaign).state = MailingState.FINISHED
-    session.commit()
-    expect(visit.page.locator("#cl-progress[hx-get]")).to_have_count(0, timeout=PAUSE_MS)
-    support.check_page(visit.page, visit.witness)

@@ -87,12 +87,6 @@ def in_every_state(session: Session, settings: Settings) -> None:
         session.flush()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with support.chromium() as started:
-        yield started
-
-
 def endpoints(app: Flask, allowed: Callable[[str], bool]) -> set[str]:
     """Return what can be asked for with GET, as far as ``allowed``."""
     rules = app.url_map.iter_rules()
