@@ -239,7 +239,7 @@ def test_killed_workers_an_emptied_broker_and_two_beats_double_and_lose_nothing(
         with accounted(mailing_id):
             wait_until(lambda: sink.count() > people // 10)
             os.killpg(workers[0].pid, signal.SIGKILL)
-            broker.flushall()
+            broker.flushdb()
             service.pause(session, mailing_id)
             session.commit()
             service.resume(session, mailing_id)
