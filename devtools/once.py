@@ -24,7 +24,7 @@ def test(arguments: list[str]) -> int:
 def _spread(arguments: list[str]) -> list[str]:
     """Over two processes, where all tests run: a few of them are sooner done in one."""
     chosen = any(not argument.startswith("-") for argument in arguments)
-    return [] if chosen else ["-n", "2", "--dist", "loadgroup"]
+    return [] if chosen else ["-n", "2"]
 
 
 def bench(arguments: list[str]) -> int:

@@ -13,6 +13,8 @@ from flask.testing import FlaskClient
 from flask_login import FlaskLoginClient
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from crm import clock, migrations
 from crm.app import create_app
@@ -32,14 +34,16 @@ def pytest_configure() -> None:
         os.environ["REDIS_URL"] = re.sub(r"/\d+$", f"/{number}", os.environ["REDIS_URL"])
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares something dear: a browser, or the whole system."""
-    for item in items:
-        if "journeys" in item.path.parts:
-            item.add_marker(pytest.mark.xdist_group("journeys"))
-        elif item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Keep a file's tests in one process, and all journeys: they share a whole system."""
+    return ByFile(config, log)
+
+
+class ByFile(LoadScopeScheduling):  # type: ignore[misc]  # xdist's reporter is untyped
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.split("::", 1)[0]
+        return "journeys" if "journeys/" in path else path
 
 
 def url_of(database: str) -> str:

@@ -49,7 +49,7 @@ def a_clinic(session: Session) -> Clinic:
     clinic = details(session)
     clinic.name = "Клиника «Север»"
     clinic.legal_name = "ООО «Север»"
-    clinic.inn = "7800000000"
+    clinic.inn = "7899012340"
     clinic.postal_address = "190000, Санкт-Петербург, Речная ул., 12"
     clinic.phone = "+78120000000"
     clinic.email = "info@clinic.example"

@@ -16,7 +16,10 @@ from crm.web.reading import Form
 class LinesForm(Form):
     """The name of a campaign and the subject of its letter."""
 
-    name = StringField(_l("Name"), description=_l("For the clinic only: recipients do not see it."))
+    name = StringField(
+        _l("Name of the campaign"),
+        description=_l("For the clinic only: recipients do not see it."),
+    )
     subject = StringField(
         _l("Subject"), description=_l("What recipients see first. No word about health here.")
     )

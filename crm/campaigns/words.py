@@ -27,7 +27,7 @@ DELIVERY: Final[dict[DeliveryState, tuple[str, Look]]] = {
     DeliveryState.SENDING: (_l("On the wire"), "info"),
     DeliveryState.ACCEPTED: (_l("Accepted"), "on"),
     DeliveryState.WITHHELD: (_l("Withheld"), "wait"),
-    DeliveryState.FAILED: (_l("Refused"), "no"),
+    DeliveryState.FAILED: (_l("Rejected"), "no"),
     DeliveryState.UNCERTAIN: (_l("Uncertain"), "wait"),
 }
 

@@ -85,7 +85,7 @@ class ClinicForm(Form):
     """All details. What is empty is told on the page as missing, and may be saved all the same."""
 
     name = StringField(
-        _("Name"),
+        _("Name of the clinic"),
         [Read(line(120))],
         description=_("As people know it: on pages, in letters’ From and in their footers."),
     )

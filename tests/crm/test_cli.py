@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
-from sqlalchemy import create_engine, select, text, update
+from sqlalchemy import Engine, select, text, update
 from sqlalchemy.orm import Session
 
 from crm import logs
@@ -22,6 +22,7 @@ from crm.contacts.models import Contact
 from crm.db import db
 from crm.delivery.models import Mailing
 from crm.staff.models import RoleName, Staff
+from tests.conftest import a_copy
 from tests.factories import a_running_mailing, a_willing_contact
 
 COMMANDS = ("setup", "demo", "migrate", "migrations-check", "doctor", "reconcile", "staff add")
@@ -221,13 +222,17 @@ def test_a_database_that_is_away_is_one_sentence(
 
 
 def test_a_database_without_tables_is_one_sentence(
-    settings: Settings, database: str, with_settings: Callable[[Settings], FlaskCliRunner]
+    settings: Settings,
+    server: Engine,
+    with_settings: Callable[[Settings], FlaskCliRunner],
 ) -> None:
-    engine = create_engine(database)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
+    with a_copy(server, "template0") as url:
+        _without_tables(replace(settings, database_url=url), with_settings)
+
+
+def _without_tables(
+    settings: Settings, with_settings: Callable[[Settings], FlaskCliRunner]
+) -> None:
     code, said = run(with_settings(settings), "reconcile")
     assert code == 1
     assert "crm migrate" in said
