@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 
 from devtools import assembly, browser, services
@@ -14,8 +15,10 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def test(arguments: list[str]) -> int:
     """Pytest, in a temporary place."""
-    chromium = browser.ready()
-    assembly.ready()
+    with ThreadPoolExecutor(1) as beside:
+        installing = beside.submit(browser.ready)
+        assembly.ready()
+        chromium = installing.result()
     with services.temporary(is_durable=False) as variables:
         command = [str(PYTHON), "-m", "pytest", *_spread(arguments), *arguments]
         return attend(command, variables | chromium)

@@ -21,7 +21,7 @@ from crm.app import create_app
 from crm.config import from_environ
 from crm.consent import gate
 from crm.db import engine_of_a_sender
-from crm.delivery import window
+from crm.delivery import dispatch, window
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
 from crm.mail import smtp
@@ -30,6 +30,7 @@ from crm.mail.smtp import Letter, Line
 
 def main() -> None:
     arguments = _arguments()
+    dispatch.DATABASE_AWAY_S = 0.05
     _write_down_dots(arguments.log)
     if arguments.pause_s:
         _pause_after_the_look(arguments.pause_s)

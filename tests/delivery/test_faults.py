@@ -226,7 +226,7 @@ def broker_of(settings: Settings) -> "Redis":
 def test_killed_workers_an_emptied_broker_and_two_beats_double_and_lose_nothing(
     session: Session, settings: Settings, sink: Sink, tmp_path: Path
 ) -> None:
-    people = 3000
+    people = 2000
     a_clinic(session)
     many_willing_contacts(session, people)
     campaign = a_due_campaign(session)
@@ -283,7 +283,7 @@ def test_cut_connections_double_and_lose_nothing(
     session: Session, settings: Settings, sink: Sink, tmp_path: Path
 ) -> None:
     """Whatever statement or commit the cut falls into: its answer may be lost, never a letter."""
-    people, cuts = 1500, 0
+    people, cuts = 600, 0
     a_clinic(session)
     many_willing_contacts(session, people)
     session.commit()

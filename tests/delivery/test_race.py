@@ -24,7 +24,7 @@ from crm.delivery.models import Delivery, Intent, Outcome
 from tests.delivery.processes import Site, site, started
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
-PEOPLE = 3000
+PEOPLE = 1500
 PAUSE_S = "0.005"
 WIDE_PAUSE_S = "0.1"
 """For the race that must be lost: on a busy machine an opt-out takes longer than 5 ms."""
@@ -166,7 +166,7 @@ def test_no_dot_follows_a_confirmed_opt_out(
     assert late_dots(leavers, written) == []
     statuses = [status for leaver in leavers for status in leaver.statuses]
     assert set(statuses) <= {200, 202}
-    assert statuses.count(200) >= 100, "the race was not run hard enough to say anything"
+    assert statuses.count(200) >= 50, "the race was not run hard enough to say anything"
     tally = service.tally(session, mailing_id)
     assert tally.settled == tally.planned == PEOPLE
     assert tally.withheld > 0, "no stop hit a window"

@@ -43,8 +43,7 @@ def page(browser: Browser, origin: str) -> Iterator[Page]:
         yield context.new_page()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("size", ["desktop", "phone"])
+@pytest.mark.parametrize(("size", "theme"), [("desktop", "dark"), ("phone", "light")])
 def test_every_macro_is_accessible_within_the_policy_and_fits(
     browser: Browser, origin: str, size: str, theme: str
 ) -> None:
