@@ -15,6 +15,7 @@ from sqlalchemy import (
     MetaData,
     TypeDecorator,
     create_engine,
+    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
@@ -46,6 +47,8 @@ connection to a host that vanished is given up after some ten, and no error quot
 
 STUCK_AFTER_MS = 5000
 """PostgreSQL takes its locks from a sender, or from a stop, that stands still in a transaction."""
+LASTS_MS = 10_000
+"""No transaction of a sender lasts longer: it never waits for a mail server in one."""
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -101,7 +104,19 @@ def engine_of_a_sender(url: str) -> Engine:
     arguments = options["connect_args"]
     arguments["options"] += f" -c idle_in_transaction_session_timeout={STUCK_AFTER_MS}"
     arguments["application_name"] = "sender"
-    return create_engine(url, **options | {"pool_size": 1, "max_overflow": 0})
+    engine = create_engine(url, **options | {"pool_size": 1, "max_overflow": 0})
+    event.listen(engine, "connect", _end_what_lasts)
+    return engine
+
+
+def _end_what_lasts(connection: Any, _record: object) -> None:
+    """Bound a transaction as a whole: one that froze in mid-message is not "idle" to the server.
+
+    PostgreSQL 17 and newer; before it such a freeze, a few microseconds wide, holds its locks.
+    """
+    if connection.info.server_version >= 170_000:
+        connection.execute(f"SET transaction_timeout = {LASTS_MS}")
+        connection.commit()
 
 
 def session() -> Session:

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask, g
 from flask.testing import FlaskClient
 from flask_login import FlaskLoginClient
+from playwright.sync_api import Browser
 from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.orm import Session
 from xdist.remote import Producer
@@ -20,6 +21,7 @@ from crm import clock, migrations
 from crm.app import create_app
 from crm.config import Settings
 from crm.db import Base, db
+from tests.browser.support import chromium
 from tests.factories import a_member_of_staff
 
 NOON = datetime(2027, 3, 1, 12, tzinfo=UTC)
@@ -127,6 +129,13 @@ _COUNT_FROM_ONE = """
     SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false)
     FROM pg_sequences WHERE last_value IS NOT NULL
 """
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a process: Playwright bears no second one beside it."""
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.consent.rules import Reason
-from crm.delivery import window
+from crm.delivery import look
 from crm.delivery.errand import Errand
 from crm.delivery.lease import Fenced
 from crm.delivery.rules import (
@@ -27,7 +27,7 @@ from crm.delivery.rules import (
     after_refusal,
 )
 from crm.delivery.states import DeliveryState, MailingState
-from crm.delivery.window import Look, Recipient, Result
+from crm.delivery.window import Recipient, Result
 from crm.mail import smtp
 from crm.mail.smtp import Kind, Letter, Line, Verdict
 
@@ -132,11 +132,13 @@ class Crossing:
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
             self.session.rollback()
             log.warning("gate lost", extra={"fence": self.errand.work.fence})
-        for line in offered:
+        for line, one in offered.items():
             if line.ready:
                 smtp.drop(line)
+                if one.delivery_id not in self.results:
+                    self._again(one)
 
-    def _may_go(self, line: Line, one: Recipient, seen: Look, looked: float) -> bool:
+    def _may_go(self, line: Line, one: Recipient, seen: look.Look, looked: float) -> bool:
         """Write the dot if it may be written; settle the recipient if not."""
         if seen.fenced:
             raise Fenced(f"lease {self.errand.work.fence}")
@@ -164,9 +166,9 @@ class Crossing:
             else:
                 self._again(one, after=AFTER_LOSS)
 
-    def _look(self, recipients: Sequence[Recipient]) -> dict[int, Look]:
+    def _look(self, recipients: Sequence[Recipient]) -> dict[int, look.Look]:
         errand = self.errand
-        return window.look(
+        return look.look(
             self.session,
             errand.work,
             recipients,

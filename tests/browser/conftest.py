@@ -1,4 +1,4 @@
-"""A browser for each module, and the application served to it with a marketer signed in."""
+"""The application served to a browser with a marketer signed in."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,12 +15,6 @@ from tests.browser import support
 from tests.browser.visit import Opens, Visit
 from tests.crm.campaigns import a_campaign
 from tests.factories import a_clinic, a_member_of_staff, a_willing_contact
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with support.chromium() as started:
-        yield started
 
 
 @pytest.fixture

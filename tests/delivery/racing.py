@@ -21,7 +21,7 @@ from crm.app import create_app
 from crm.config import from_environ
 from crm.consent import gate
 from crm.db import engine_of_a_sender
-from crm.delivery import dispatch, window
+from crm.delivery import dispatch, look
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
 from crm.mail import smtp
@@ -88,14 +88,14 @@ def _write_down_dots(log: Path) -> None:
 
 
 def _pause_after_the_look(seconds: float) -> None:
-    real_look = window.look
+    real_look = look.look
 
-    def look(*arguments: Any, **named: Any) -> Any:
+    def slow_look(*arguments: Any, **named: Any) -> Any:
         found = real_look(*arguments, **named)
         time.sleep(seconds)
         return found
 
-    window.look = look
+    look.look = slow_look
 
 
 if __name__ == "__main__":

@@ -78,11 +78,9 @@ def house(
             yield House(settings=settings_of_the_house, site=site, sink=sink, logs=logs, app=app)
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+@pytest.fixture(scope="session", autouse=True)
+def _patience() -> None:
     expect.set_options(timeout=PATIENCE_S * 1000)
-    with support.chromium() as started:
-        yield started
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ def origin() -> Iterator[str]:
         yield address
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with support.chromium() as started:
-        yield started
-
-
 def enter(browser: Browser, origin: str, *, size: str, theme: str) -> BrowserContext:
     window = support.SIZES[size]
     if theme == "dark":
