@@ -201,6 +201,17 @@ DETAIL = {
     "count": _("letters"),
     "revision": _("revision"),
     "outcome": _("outcome"),
+    "planned": _("letters planned"),
+    "accepted": _("accepted"),
+    "wire": _("on the wire"),
+    "rest": _("not begun"),
+    "took_ms": _("took, ms"),
+    "passed": _("nothing left afterwards"),
+    "stopped": _("stopped for good"),
+    "delivery_id": _("letter"),
+    "request_id": _("request"),
+    "asked_event_id": _("event of the ledger"),
+    "event_id": _("event of the ledger"),
 }
 SUBJECT = {
     "contact": _("contact"),
@@ -240,6 +251,8 @@ def _particular(name: str, value: object) -> str:
         return fields(str(value))
     if name == "source":
         return source(str(value))
+    if isinstance(value, bool):
+        value = gettext("yes") if value else gettext("no")
     return f"{DETAIL.get(name, name)}: {value}"
 
 
