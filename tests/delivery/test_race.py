@@ -24,7 +24,7 @@ from crm.delivery.models import Delivery, Intent, Outcome
 from tests.delivery.processes import Site, site, started
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
-PEOPLE = 1500
+PEOPLE = 2000
 PAUSE_S = "0.005"
 WIDE_PAUSE_S = "0.1"
 """For the race that must be lost: on a busy machine an opt-out takes longer than 5 ms."""
