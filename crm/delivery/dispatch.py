@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 REST_S = 5.0
-LONGEST_REST_S = 300.0
+LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 PACE_S = 0.1
 """How often an empty bucket is looked into."""
@@ -143,7 +143,7 @@ class Sender:
         if crossing.relay_away:
             log.warning("relay away", extra={"lane": self.lane.value, "rest_s": self.rest_s})
             self.rest_until = time.monotonic() + self.rest_s
-            self.rest_s = min(2 * self.rest_s, LONGEST_REST_S)
+            self.rest_s = min(2 * self.rest_s, LONGEST_REST_S[self.lane])
         else:
             self.rest_s = REST_S
         if crossing.refused_as_a_whole is not None:
