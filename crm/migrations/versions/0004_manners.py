@@ -1,0 +1,10 @@
+"""Paces by provider, warm-up, rests, and the frequency cap."""
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Nothing yet."""
