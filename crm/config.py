@@ -31,7 +31,7 @@ class Settings:
     suppression_keys: tuple[str, ...] = field(repr=False)
     """Newest first; older ones still find suppressions written under them."""
     state_dir: Path
-    """What must survive the database: the epoch and the journal. On another disk if there is one."""
+    """What must outlive the database: the epoch and the journal. Best on a disk of its own."""
     log_format: str = "text"
     testing: bool = False
 

@@ -40,6 +40,8 @@ def lasting() -> Iterator[Variables]:
             fcntl.flock(users, fcntl.LOCK_SH)
             variables = environment.variables() | _keys(VAR)
             variables.setdefault("SMTP_URL", _caught_at())
+            if not variables.get(Postgres.variable):
+                variables.setdefault("STATE_DIR", str(VAR / "state"))
             servers = _wanted(variables, VAR, is_durable=True)
             running.callback(_stop_after_the_last, servers, users, started)
             for server in servers:
@@ -63,6 +65,7 @@ def temporary(*, is_durable: bool) -> Iterator[Variables]:
         running.callback(shutil.rmtree, place, ignore_errors=True)
         variables = environment.variables() | _keys(place) | orphans.mark(place)
         variables["SMTP_URL"] = NOWHERE
+        variables["STATE_DIR"] = str(place / "state")
         for server in _wanted(variables, place, is_durable=is_durable):
             running.callback(server.stop)
             variables[server.variable] = server.start()

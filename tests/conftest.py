@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from flask import Flask, g
@@ -139,7 +140,7 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def settings(database: str) -> Settings:
+def settings(database: str, tmp_path: Path) -> Settings:
     return Settings(
         database_url=database,
         redis_url=os.environ["REDIS_URL"],
@@ -147,6 +148,7 @@ def settings(database: str) -> Settings:
         public_url="https://crm.clinic.example",
         secret_keys=KEYS,
         suppression_keys=KEYS,
+        state_dir=tmp_path,
         testing=True,
     )
 

@@ -40,7 +40,9 @@ class Demo:
 
 
 @pytest.fixture(scope="module")
-def settings_of_the_demo(server: Engine, template: str) -> Iterator[Settings]:
+def settings_of_the_demo(
+    server: Engine, template: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     with a_copy(server, template) as url:
         yield Settings(
             database_url=url,
@@ -49,6 +51,7 @@ def settings_of_the_demo(server: Engine, template: str) -> Iterator[Settings]:
             public_url=f"http://127.0.0.1:{ports.free()}",
             secret_keys=KEYS,
             suppression_keys=KEYS,
+            state_dir=tmp_path_factory.mktemp("state"),
             testing=True,
         )
 

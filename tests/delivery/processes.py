@@ -26,6 +26,7 @@ def environment(settings: Settings) -> dict[str, str]:
         "PUBLIC_URL": settings.public_url,
         "SECRET_KEYS": ",".join(settings.secret_keys),
         "SUPPRESSION_KEYS": ",".join(settings.suppression_keys),
+        "STATE_DIR": str(settings.state_dir),
     }
 
 

@@ -28,7 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def settings_of_the_house(server: Engine, template: str, sink: Sink) -> Iterator[Settings]:
+def settings_of_the_house(
+    server: Engine, template: str, sink: Sink, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Settings]:
     # Queues of its own: a developer's workers and other tests use database 0 of the same server.
     broker = re.sub(r"/\d+$", f"/{2 + os.getpid() % 14}", os.environ["REDIS_URL"])
     with Redis.from_url(broker) as valkey:
@@ -41,6 +43,7 @@ def settings_of_the_house(server: Engine, template: str, sink: Sink) -> Iterator
             public_url=f"http://127.0.0.1:{ports.free()}",
             secret_keys=KEYS,
             suppression_keys=KEYS,
+            state_dir=tmp_path_factory.mktemp("state"),
         )
 
 
