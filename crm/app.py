@@ -21,6 +21,7 @@ from crm.desk.views import bp as desk
 from crm.intake.admin import bp as intake
 from crm.privacy import holders
 from crm.recipients.views import bp as recipients
+from crm.relays.views import bp as relays
 from crm.staff import security
 from crm.staff.views import bp as staff
 from crm.web import limits, nav
@@ -40,6 +41,7 @@ BLUEPRINTS = (
     consent,
     staff,
     clinic,
+    relays,
     audit,
     health.bp,
 )

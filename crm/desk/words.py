@@ -173,6 +173,7 @@ AUDIT = {
     "campaign.sent_late": _("Sent a campaign late"),
     "campaign.halted": _("Sending of a campaign ceased"),
     "clinic.changed": _("Changed the clinic’s details"),
+    "relay.declared": _("Declared whose a mail relay is"),
     "text.published": _("Published a text"),
     "form.submitted": _("A form was submitted"),
     "form.created": _("Created a site form"),
@@ -223,6 +224,7 @@ SUBJECT = {
     "form": _("site form"),
     "text": _("text"),
     "clinic": _("clinic"),
+    "relay": _("mail relay"),
 }
 _CARDS = {
     "contact": ("desk.contact", "contact_id"),

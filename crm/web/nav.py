@@ -85,6 +85,12 @@ MENU = (
                 under=("clinic",),
             ),
             Entry(
+                endpoint="relays.index",
+                label=_l("Mail relays"),
+                icon="server",
+                under=("relays",),
+            ),
+            Entry(
                 endpoint="intake.forms",
                 label=_l("Site forms"),
                 icon="forms",

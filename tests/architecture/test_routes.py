@@ -113,6 +113,7 @@ def world(app: Flask, session: Session, time: Time) -> dict[str, Any]:
         "key": "processing",
         "lang": "ru",
         "filename": "favicon.svg",
+        "relay": "127.0.0.1:9",
     }
 
 
@@ -194,6 +195,8 @@ def test_every_role_gets_what_the_route_declares_and_nothing_else(
         ("staff.deactivate", {"admin"}),
         ("staff.reset_password", {"admin"}),
         ("clinic.settings", {"admin", "dpo"}),
+        ("relays.index", {"admin", "dpo"}),
+        ("relays.declare", {"admin", "dpo"}),
         ("consent.texts", {"admin", "dpo"}),
         ("consent.publish_text", {"dpo"}),
         ("intake.forms", {"admin", "marketer"}),

@@ -1,0 +1,37 @@
+"""What the clinic has declared of its relays, for ever: the newest of a relay counts."""
+
+from datetime import date, datetime
+
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from crm.db import Base
+from crm.relays.rules import Bond
+
+
+class RelayDeclaration(Base, kw_only=True):
+    """Whose a relay is. The database refuses to change or delete one."""
+
+    __tablename__ = "relay_declarations"
+    __table_args__ = (
+        CheckConstraint("country ~ '^[A-Z]{2}$'", name="country"),
+        CheckConstraint(
+            "bond <> 'processor' OR (contract <> '' AND contract_on IS NOT NULL)", name="contract"
+        ),
+        Index(None, "relay", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(Identity(), init=False, primary_key=True)
+    relay: Mapped[str] = mapped_column(String(262))
+    """``host:port``, as ``rules.name_of`` writes it."""
+    owner: Mapped[str] = mapped_column(String(200))
+    """The legal name."""
+    country: Mapped[str] = mapped_column(String(2))
+    """Where the server stands, ISO 3166 alpha-2."""
+    bond: Mapped[Bond]
+    contract: Mapped[str] = mapped_column(String(200), default="")
+    """What it is called: enough to find it."""
+    contract_on: Mapped[date | None] = mapped_column(default=None)
+    note: Mapped[str] = mapped_column(String(500), default="")
+    declared_at: Mapped[datetime]
+    declared_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
