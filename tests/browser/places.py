@@ -104,6 +104,8 @@ def _settings(session: Session) -> Places:
     someone = _first(session, Staff.id)
     return {
         "clinic.settings": ["/clinic"],
+        "relays.index": ["/relays"],
+        "relays.declare": ["/relays/127.0.0.1:9"],
         "consent.texts": ["/consent/texts"],
         "consent.versions": ["/consent/texts/marketing_email/ru"],
         "consent.publish_text": ["/consent/texts/policy/en/new"],
