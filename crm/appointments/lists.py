@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session, aliased
 from crm.appointments.models import Appointment, AppointmentState, Request, RequestState
 from crm.appointments.rules import OFFERED, OPEN
 from crm.contacts.models import Address, Contact
-from crm.delivery.models import Delivery, Intent, Outcome, Retry
+from crm.delivery.models import Delivery, Outcome, Retry
+from crm.delivery.service import is_in_a_window
 from crm.delivery.states import DeliveryState
 from crm.staff.models import Staff
 
@@ -103,9 +104,11 @@ def letter_state(session: Session, delivery_id: int) -> DeliveryState:
     known = session.scalar(select(Outcome.state).where(Outcome.delivery_id == delivery_id))
     if known is not None:
         return known
-    tried = session.scalar(select(Intent.delivery_id).where(Intent.delivery_id == delivery_id))
     again = session.scalar(select(Retry.delivery_id).where(Retry.delivery_id == delivery_id))
-    return DeliveryState.SENDING if tried and not again else DeliveryState.QUEUED
+    in_hand = session.scalar(
+        select(is_in_a_window()).select_from(Delivery).where(Delivery.id == delivery_id)
+    )
+    return DeliveryState.SENDING if in_hand and not again else DeliveryState.QUEUED
 
 
 def _request_rows() -> Select[*tuple[Any, ...]]:

@@ -11,7 +11,7 @@ from crm.audit.models import AuditEvent
 from crm.campaigns.models import Campaign
 from crm.campaigns.rules import RATE_OVER, minutes_left
 from crm.delivery import service as delivery
-from crm.delivery.models import Mailing, Outcome
+from crm.delivery.models import Lease, Mailing, Outcome
 from crm.delivery.service import Tally
 from crm.delivery.states import DeliveryState, MailingState
 from crm.staff.models import Staff
@@ -150,10 +150,10 @@ def _with_facts(session: Session, found: list[tuple[Campaign, Mailing | None]]) 
 
 
 def _counted(session: Session, mailing_ids: list[int]) -> dict[int, tuple[int, int]]:
-    accepted = func.count().filter(Outcome.state == DeliveryState.ACCEPTED)
+    ended = Lease.accepted + Lease.withheld + Lease.failed + Lease.uncertain
     rows = session.execute(
-        select(Outcome.mailing_id, accepted, func.count())
-        .where(Outcome.mailing_id.in_(mailing_ids))
-        .group_by(Outcome.mailing_id)
+        select(Lease.mailing_id, func.sum(Lease.accepted), func.sum(ended))
+        .where(Lease.mailing_id.in_(mailing_ids))
+        .group_by(Lease.mailing_id)
     )
     return {row[0]: (row[1], row[2]) for row in rows}

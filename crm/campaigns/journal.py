@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, case, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, literal, or_, select
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
 from crm.contacts.models import Address
-from crm.delivery.models import Delivery, Intent, Outcome, Retry
+from crm.delivery.models import Delivery, Outcome, Retry
+from crm.delivery.service import is_in_a_window
 from crm.delivery.states import DeliveryState
 from crm.mail.addresses import mask
 
@@ -81,16 +82,12 @@ def _lines() -> Select[Any]:
     )
 
 
-def _intended() -> ColumnElement[bool]:
-    return exists().where(Intent.delivery_id == Delivery.id)
-
-
 def _state() -> ColumnElement[Any]:
     kind = Outcome.state.type
     return case(
         (Outcome.state.is_not(None), Outcome.state),
         (
-            and_(_intended(), Retry.delivery_id.is_(None)),
+            and_(is_in_a_window(), Retry.delivery_id.is_(None)),
             literal(DeliveryState.SENDING, kind),
         ),
         else_=literal(DeliveryState.QUEUED, kind),
@@ -99,9 +96,9 @@ def _state() -> ColumnElement[Any]:
 
 def _in_state(state: DeliveryState) -> ColumnElement[bool]:
     if state is DeliveryState.QUEUED:
-        return and_(Outcome.state.is_(None), or_(Retry.delivery_id.is_not(None), ~_intended()))
+        return and_(Outcome.state.is_(None), or_(Retry.delivery_id.is_not(None), ~is_in_a_window()))
     if state is DeliveryState.SENDING:
-        return and_(Outcome.state.is_(None), Retry.delivery_id.is_(None), _intended())
+        return and_(Outcome.state.is_(None), Retry.delivery_id.is_(None), is_in_a_window())
     return Outcome.state == state
 
 

@@ -1,14 +1,19 @@
 """Ending mailings: the stopped ones are wound down, the finished ones closed."""
 
+import logging
+from collections import Counter
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import insert, literal, select, text, update
+from sqlalchemy import ColumnElement, exists, insert, literal, or_, select, text, update
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
-from crm.delivery.models import Delivery, Intent, Mailing, Outcome, Range, Retry
+from crm.delivery.models import Delivery, Lease, Mailing, Outcome, Range, Retry, Window
 from crm.delivery.rules import OVERDUE_AFTER
-from crm.delivery.states import DeliveryState, MailingState
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+
+log = logging.getLogger(__name__)
 
 RANGES_AT_ONCE = 20
 RETRIES_AT_ONCE = 5000
@@ -21,60 +26,107 @@ def wind_down(session: Session, *, at: datetime) -> int:
     A range in a sender's hands is left to it: it finds the stop at its next window and gives the
     range back. Call again until it returns 0.
     """
-    ranges = session.execute(
-        select(Range.id, Range.mailing_id, Range.next_id, Range.high)
+    pieces = session.scalars(
+        select(Range)
         .join(Mailing, Mailing.id == Range.mailing_id)
         .where(Mailing.state == MailingState.STOPPED, Range.fence.is_(None), ~Range.done)
         .order_by(Range.id)
         .limit(RANGES_AT_ONCE)
         .with_for_update(of=Range, skip_locked=True)
     ).all()
-    withheld = sum(_withhold_range(session, *piece, at=at) for piece in ranges)
-    return withheld + _withhold_retries(session, at=at)
+    withheld: Counter[tuple[int, str, Lane]] = Counter()
+    for piece in pieces:
+        whose = (piece.mailing_id, piece.provider, piece.lane)
+        withheld[whose] += _withhold_range(session, piece, at=at)
+    for row in session.execute(_WITHHOLD_RETRIES, {"at": at, "limit": RETRIES_AT_ONCE}):
+        withheld[row.mailing_id, row.provider, Lane(row.lane)] += 1
+    session.add_all(
+        # Nobody held it: it is there for its sum.
+        Lease(
+            lane=lane,
+            mailing_id=mailing_id,
+            provider=provider,
+            state=LeaseState.ENDED,
+            taken_at=at,
+            withheld=letters,
+        )
+        for (mailing_id, provider, lane), letters in withheld.items()
+    )
+    session.flush()
+    return withheld.total()
 
 
 def finish(session: Session, *, at: datetime) -> list[int]:
     """Close the mailings of which nothing is queued or being sent; return their ids.
 
-    First those without open ranges and retries, then a look at the wire for these alone: looking
-    at every mailing's wire would grow with the letters sent.
+    Each gets its certificate. A stopped one stays stopped, and gets it once it is wound down.
     """
-    open_range = select(Range.id).where(Range.mailing_id == Mailing.id, ~Range.done)
-    retry = select(Retry.delivery_id).where(Retry.mailing_id == Mailing.id)
-    nearly = session.scalars(
-        select(Mailing.id).where(
-            Mailing.state == MailingState.RUNNING,
-            Mailing.launched_at.is_not(None),
-            ~open_range.exists(),
-            ~retry.exists(),
-        )
-    ).all()
-    return [mailing_id for mailing_id in nearly if _finish_one(session, mailing_id, at=at)]
-
-
-def _finish_one(session: Session, mailing_id: int, *, at: datetime) -> bool:
-    """Close the mailing if, in this one statement's snapshot, all of it has ended."""
-    open_range = select(Range.id).where(Range.mailing_id == mailing_id, ~Range.done)
-    retry = select(Retry.delivery_id).where(Retry.mailing_id == mailing_id)
-    on_the_wire = (
-        select(Intent.delivery_id)
-        .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
-        .where(Intent.mailing_id == mailing_id, Outcome.delivery_id.is_(None))
-    )
-    closed = session.scalar(
-        update(Mailing)
+    states = (MailingState.RUNNING, MailingState.STOPPED)
+    over = session.scalars(
+        select(Mailing)
         .where(
-            Mailing.id == mailing_id,
-            Mailing.state == MailingState.RUNNING,
-            ~open_range.exists(),
-            ~retry.exists(),
-            ~on_the_wire.exists(),
+            Mailing.state.in_(states),
+            Mailing.launched_at.is_not(None),
+            Mailing.certificate.is_(None),
+            ~_something_left(),
         )
-        .values(state=MailingState.FINISHED, ended_at=at)
-        .returning(Mailing.id)
-        .execution_options(synchronize_session=False)
+        .order_by(Mailing.id)
+        .with_for_update(skip_locked=True)
+    ).all()
+    return [mailing.id for mailing in over if _close(session, mailing, at=at)]
+
+
+def _something_left() -> ColumnElement[bool]:
+    """Return whether anything of ``Mailing`` is queued or being sent; all three tables are small.
+
+    In one statement, so in one snapshot: letters go from one of them to another.
+    """
+    return or_(
+        exists().where(Range.mailing_id == Mailing.id, ~Range.done),
+        exists().where(Retry.mailing_id == Mailing.id),
+        exists().where(Window.mailing_id == Mailing.id),
     )
-    return closed is not None
+
+
+def _close(session: Session, mailing: Mailing, *, at: datetime) -> bool:
+    certificate = certify(session, mailing, at=at)
+    if certificate["planned"] != mailing.planned or not certificate["adds_up"]:
+        log.error("mailing does not add up", extra={"mailing_id": mailing.id})
+        return False
+    mailing.certificate = certificate
+    if mailing.state is MailingState.RUNNING:
+        mailing.state, mailing.ended_at = MailingState.FINISHED, at
+    return True
+
+
+def certify(session: Session, mailing: Mailing, *, at: datetime) -> dict[str, Any]:
+    """Return how every planned letter ended, counted from the rows and from nothing else."""
+    counted = session.execute(_CERTIFY, {"mailing_id": mailing.id}).all()
+    ended = {
+        state.value: sum(row.letters for row in counted if row.state == state.value)
+        for state in ENDS
+    }
+    planned = sum(row.letters for row in counted)
+    return {
+        "planned": planned,
+        **ended,
+        "reasons": {row.reason: row.letters for row in counted if row.reason},
+        "adds_up": sum(ended.values()) == planned,
+        "at": at.isoformat(),
+    }
+
+
+ENDS = (
+    DeliveryState.ACCEPTED,
+    DeliveryState.WITHHELD,
+    DeliveryState.FAILED,
+    DeliveryState.UNCERTAIN,
+)
+_CERTIFY = text("""
+    SELECT o.state, o.reason, count(*) AS letters
+    FROM deliveries d LEFT JOIN outcomes o ON o.delivery_id = d.id
+    WHERE d.mailing_id = :mailing_id GROUP BY o.state, o.reason
+""")
 
 
 def mark_overdue(session: Session, *, at: datetime) -> list[int]:
@@ -92,9 +144,7 @@ def mark_overdue(session: Session, *, at: datetime) -> list[int]:
     return list(missed)
 
 
-def _withhold_range(
-    session: Session, range_id: int, mailing_id: int, next_id: int, high: int, *, at: datetime
-) -> int:
+def _withhold_range(session: Session, piece: Range, *, at: datetime) -> int:
     columns = ["delivery_id", "mailing_id", "state", "reason", "at"]
     rest = select(
         Delivery.id,
@@ -102,29 +152,24 @@ def _withhold_range(
         literal(DeliveryState.WITHHELD, Outcome.state.type),
         literal(Reason.STOPPED, Outcome.reason.type),
         literal(at, Outcome.at.type),
-    ).where(Delivery.mailing_id == mailing_id, Delivery.id.between(next_id, high))
-    written = session.connection().execute(insert(Outcome).from_select(columns, rest))
-    session.execute(update(Range).where(Range.id == range_id).values(next_id=high + 1, done=True))
-    return written.rowcount
+    ).where(Delivery.mailing_id == piece.mailing_id, Delivery.id.between(piece.next_id, piece.high))
+    session.execute(insert(Outcome).from_select(columns, rest))
+    withheld = piece.waiting
+    piece.next_id, piece.waiting, piece.done = piece.high + 1, 0, True
+    return withheld
 
 
-def _withhold_retries(session: Session, *, at: datetime) -> int:
-    result = session.connection().execute(
-        text(_WITHHOLD_RETRIES), {"at": at, "limit": RETRIES_AT_ONCE}
-    )
-    return result.rowcount
-
-
-_WITHHOLD_RETRIES = """
+_WITHHOLD_RETRIES = text("""
     WITH stopped AS (
         SELECT delivery_id FROM retries
         WHERE fence IS NULL AND mailing_id IN (SELECT id FROM mailings WHERE state = 'stopped')
         LIMIT :limit FOR UPDATE SKIP LOCKED
     ), taken AS (
         DELETE FROM retries USING stopped WHERE retries.delivery_id = stopped.delivery_id
-        RETURNING retries.delivery_id, retries.mailing_id
+        RETURNING retries.delivery_id, retries.mailing_id, retries.provider, retries.lane
+    ), ended AS (
+        INSERT INTO outcomes (delivery_id, mailing_id, state, reason, at)
+        SELECT delivery_id, mailing_id, 'withheld', 'stopped', :at FROM taken
     )
-    INSERT INTO outcomes (delivery_id, mailing_id, state, reason, at)
-    SELECT delivery_id, mailing_id, 'withheld', 'stopped', :at FROM taken
-    ON CONFLICT DO NOTHING
-"""
+    SELECT mailing_id, provider, lane FROM taken
+""")

@@ -21,13 +21,14 @@ from sqlalchemy.orm import Session
 
 from crm.clinic.service import details
 from crm.config import Settings
-from crm.delivery import lease, pace, service, window
+from crm.delivery import lease, pace, service
 from crm.delivery.crossing import Crossing
 from crm.delivery.errand import Errand, prepare
+from crm.delivery.holding import Holding
 from crm.delivery.lease import Fenced, Work
 from crm.delivery.rules import WINDOW
-from crm.delivery.states import Lane, MailingState
-from crm.delivery.window import Recipient, Result
+from crm.delivery.states import Lane
+from crm.delivery.window import Recipient
 from crm.mail import smtp
 from crm.mail.smtp import Line, Relay
 
@@ -57,10 +58,6 @@ class Sender:
     stopping: Callable[[], bool]
     size: int = WINDOW
     lines: list[Line] = field(init=False)
-    results: list[Result] = field(init=False, default_factory=list)
-    """Known, and not yet written down."""
-    windows: int = field(init=False, default=0)
-    """How many transactions (a) of the present lease are known to be committed."""
     rest_s: float = field(init=False, default=REST_S)
     rest_until: float = field(init=False, default=0.0)
     retries_first: bool = field(init=False, default=True)
@@ -81,12 +78,10 @@ class Sender:
             return False
         if work is None:
             return False
-        self.results.clear()
-        self.windows = 0
         try:
             errand = self._insist(lambda: self._prepare(work))
             if errand is not None:
-                self._run(errand)
+                self._run(Holding(errand=errand, lane=self.lane))
         except Fenced:
             # Somebody has buried this lease: what is known here is settled as uncertain there.
             self.session.rollback()
@@ -125,8 +120,9 @@ class Sender:
         self.session.rollback()
         return errand
 
-    def _run(self, errand: Errand) -> None:
-        while recipients := self._intend(errand.work):
+    def _run(self, holding: Holding) -> None:
+        errand = holding.errand
+        while recipients := self._intend(holding):
             crossing = Crossing(
                 session=self.session,
                 errand=errand,
@@ -135,7 +131,7 @@ class Sender:
                 beat=lambda: self._beat(errand.work.fence),
             )
             crossing.run(recipients)
-            self.results += crossing.results.values()
+            holding.results += crossing.results.values()
             self._heed(crossing, errand.work)
 
     def _heed(self, crossing: Crossing, work: Work) -> None:
@@ -151,13 +147,11 @@ class Sender:
             service.hold(self.session, work.mailing_id, crossing.refused_as_a_whole)
             self.session.commit()
 
-    def _intend(self, work: Work) -> list[Recipient]:
+    def _intend(self, holding: Holding) -> list[Recipient]:
         """Settle what is known and take the next window; an empty one ends the lease."""
-        while True:
-            recipients = self._insist(lambda: self._transaction_a(work))
-            if recipients is not None:
-                return recipients
+        while (limit := self._allowance(holding)) == 0 and not holding.exhausted:
             time.sleep(PACE_S)
+        return self._insist(lambda: holding.advance(self.session, limit=limit, at=self.now()))
 
     def _insist(self, transaction: Callable[[], T]) -> T:
         """Run a transaction, again and again while the database is away.
@@ -175,42 +169,23 @@ class Sender:
                     raise
                 time.sleep(DATABASE_AWAY_S)
 
-    def _transaction_a(self, work: Work) -> list[Recipient] | None:
-        """Return the next window, an empty one at the end, None while the pace allows none."""
-        session = self.session
-        windows, state = window.begin(session, work)
-        if windows == self.windows + 1:
-            window.settle(session, work, self.lane, self.results)
-        else:
-            # The last (a) was committed and its answer lost: the results are written down, and
-            # the window it took is known to nobody.
-            window.take_back(session, work, self.lane, at=self.now())
-        recipients = self._next(work) if state is MailingState.RUNNING else []
-        if recipients == []:
-            lease.give_back(session, work.fence)
-        session.commit()
-        self.windows = windows
-        self.results.clear()
-        return recipients
-
-    def _next(self, work: Work) -> list[Recipient] | None:
+    def _allowance(self, holding: Holding) -> int:
         if self.stopping() or time.monotonic() < self.rest_until:
-            return []
-        allowed = self._allowance()
-        if not allowed:
-            return None
-        return window.intend(self.session, work, limit=allowed, at=self.now())
-
-    def _allowance(self) -> int:
-        if self.lane is Lane.SERVICE:
+            holding.exhausted = True
+        if holding.exhausted or self.lane is Lane.SERVICE:
             return self.size
+        return self._insist(self._paced)
+
+    def _paced(self) -> int:
         per_minute = details(self.session).letters_per_minute
-        return pace.take(self.session, self.size, per_minute=per_minute, at=self.now())
+        allowed = pace.take(self.session, self.size, per_minute=per_minute, at=self.now())
+        self.session.commit()
+        return allowed
 
     def _beat(self, fence: int) -> None:
         """Keep the lease while a relay is slow; a database that is away is no reason to give up."""
         try:
-            lease.beat(self.session, fence)
+            lease.beat(self.session, [fence])
             self.session.commit()
         except DBAPIError:
             self.session.rollback()

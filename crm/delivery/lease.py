@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import TextClause, text, update
 from sqlalchemy.orm import Session
 
 from crm.delivery.models import Lease, Range, Retry
@@ -20,42 +21,33 @@ class Work:
 
     fence: int
     mailing_id: int
+    provider: str
     range_id: int | None
 
 
 def take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
     """Lease the next free range of a running mailing, or return None."""
-    row = session.execute(_TAKE_RANGE, {"lane": lane.value, "at": at}).one_or_none()
-    if row is None:
-        return None
-    return Work(fence=row.fence, mailing_id=row.mailing_id, range_id=row.id)
+    return _take(session, _TAKE_RANGE, lane=lane.value, at=at)
 
 
-def beat(session: Session, fence: int, *, windows: int = 0) -> int:
-    """Show that the holder lives, and that it still holds; return how many windows it has had.
+def take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> Work | None:
+    """Lease up to ``limit`` due retries of one running mailing at one provider, or return None."""
+    return _take(session, _TAKE_RETRIES, lane=lane.value, at=at, limit=limit)
 
-    The row's lock makes this and a watcher's burial follow each other: whatever is written in
-    this transaction is either seen by the burial, or never written.
 
-    Args:
-        session: flushed, not committed.
-        fence: the lease.
-        windows: 1 where results and intents are written in this transaction.
+def beat(session: Session, fences: list[int]) -> set[int]:
+    """Show that their holder lives; return the leases it still holds.
 
-    Raises:
-        Fenced: the lease has ended or was buried.
-
+    For the time in which it waits for a relay. Where results are written, ``window.begin`` beats.
     """
-    counted = session.scalar(
+    held = session.scalars(
         update(Lease)
-        .where(Lease.fence == fence, Lease.state == LeaseState.LIVE)
-        .values(beats=Lease.beats + 1, windows=Lease.windows + windows)
-        .returning(Lease.windows)
+        .where(Lease.fence.in_(fences), Lease.state == LeaseState.LIVE)
+        .values(beats=Lease.beats + 1)
+        .returning(Lease.fence)
         .execution_options(synchronize_session=False)
     )
-    if counted is None:
-        raise Fenced(f"lease {fence}")
-    return counted
+    return set(held)
 
 
 def give_back(session: Session, fence: int) -> None:
@@ -69,58 +61,52 @@ def give_back(session: Session, fence: int) -> None:
     )
 
 
-_TAKE_RANGE = text("""
+def _take(session: Session, statement: TextClause, **values: Any) -> Work | None:
+    row = session.execute(statement, values).first()
+    if row is None:
+        return None
+    return Work(
+        fence=row.fence, mailing_id=row.mailing_id, provider=row.provider, range_id=row.range_id
+    )
+
+
+_NEW_LEASE = """
+    INSERT INTO leases (lane, mailing_id, provider, state, beats, windows, taken_at,
+                        accepted, withheld, failed, uncertain, bounced)
+    SELECT :lane, mailing_id, provider, 'live', 0, 0, :at, 0, 0, 0, 0, 0
+"""
+
+_TAKE_RANGE = text(f"""
     WITH free AS (
-        SELECT r.id, r.mailing_id FROM ranges r JOIN mailings m ON m.id = r.mailing_id
+        SELECT r.id, r.mailing_id, r.provider
+        FROM ranges r JOIN mailings m ON m.id = r.mailing_id
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
         ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
     ), held AS (
-        INSERT INTO leases (lane, mailing_id, state, beats, windows, taken_at)
-        SELECT :lane, mailing_id, 'live', 0, 0, :at FROM free RETURNING fence
+        {_NEW_LEASE} FROM free RETURNING fence
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
-    RETURNING ranges.fence, ranges.mailing_id, ranges.id
-""")
+    RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id
+""")  # noqa: S608 - constants
 
-
-_DUE = text("""
-    SELECT m.id FROM mailings m
-    WHERE m.state = 'running' AND m.lane = :lane AND EXISTS (
-        SELECT 1 FROM retries r
-        WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
+_TAKE_RETRIES = text(f"""
+    WITH due AS (
+        SELECT r.mailing_id, r.provider
+        FROM mailings m CROSS JOIN LATERAL (
+            SELECT mailing_id, provider FROM retries
+            WHERE mailing_id = m.id AND fence IS NULL AND due_at <= :at LIMIT 1
+        ) AS r
+        WHERE m.state = 'running' AND m.lane = :lane
+        ORDER BY m.id LIMIT 1
+    ), chosen AS (
+        SELECT r.delivery_id, r.mailing_id, r.provider FROM retries r JOIN due
+            ON r.mailing_id = due.mailing_id AND r.provider = due.provider
+        WHERE r.fence IS NULL AND r.due_at <= :at
+        ORDER BY r.due_at, r.delivery_id LIMIT :limit FOR UPDATE OF r SKIP LOCKED
+    ), held AS (
+        {_NEW_LEASE} FROM chosen LIMIT 1 RETURNING fence
     )
-    ORDER BY m.id LIMIT 1
-""")
-
-
-def take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> Work | None:
-    """Lease up to ``limit`` retries of one running mailing that are due, or return None."""
-    mailing_id = session.scalar(_DUE, {"lane": lane.value, "at": at})
-    if mailing_id is None:
-        return None
-    lease = Lease(lane=lane, mailing_id=mailing_id, taken_at=at)
-    session.add(lease)
-    session.flush()
-    due = (
-        select(Retry.delivery_id)
-        .where(
-            Retry.lane == lane,
-            Retry.mailing_id == mailing_id,
-            Retry.fence.is_(None),
-            Retry.due_at <= at,
-        )
-        .order_by(Retry.due_at, Retry.delivery_id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    taken = session.scalars(
-        update(Retry)
-        .where(Retry.delivery_id.in_(due))
-        .values(fence=lease.fence)
-        .returning(Retry.delivery_id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    if not taken:
-        session.rollback()
-        return None
-    return Work(fence=lease.fence, mailing_id=mailing_id, range_id=None)
+    UPDATE retries SET fence = held.fence FROM chosen, held
+    WHERE retries.delivery_id = chosen.delivery_id
+    RETURNING retries.fence, retries.mailing_id, retries.provider, NULL AS range_id
+""")  # noqa: S608 - constants

@@ -2,19 +2,33 @@
 
 A delivery's row is written once, at launch. What happens to it is added beside it:
 
-    intent without outcome or retry    sending: it may be on the wire
-    retry                              queued again, with the time of the next try
     outcome                            accepted, withheld, failed or uncertain: the end
+    retry                              queued again, with the time of the next try
+    in a window, neither of these      sending: it may be on the wire
     none of these                      queued
 
 so that ``planned = queued + sending + accepted + withheld + failed + uncertain`` is counted from
-rows and holds at every commit, and nothing is ever searched for.
+rows and holds at every commit, and nothing is ever searched for. Beside the rows stand sums (of a
+range what is left, of a lease what it ended), so that following a million letters costs what
+following ten does; ``books`` holds rows and sums against each other.
 """
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, String, UniqueConstraint, text
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ForeignKey,
+    Identity,
+    Index,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    func,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.consent.rules import Channel, Purpose, Reason
@@ -46,6 +60,16 @@ class Mailing(Base, kw_only=True):
     launched_at: Mapped[datetime | None] = mapped_column(default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
     held_because: Mapped[str | None] = mapped_column(String(200), default=None)
+    key: Mapped[UUID] = mapped_column(init=False, server_default=func.gen_random_uuid())
+    """Known outside the database too, where numbers are given out anew after a restore."""
+    per_minute: Mapped[int | None] = mapped_column(default=None)
+    """Its own pace; None where only those of relay and providers hold."""
+    uncapped: Mapped[bool] = mapped_column(default=False)
+    """Goes to people who had a promotional letter today: a correction, or one sent again."""
+    resends_id: Mapped[int | None] = mapped_column(ForeignKey("mailings.id"), default=None)
+    """The mailing whose uncertain letters a named person sends again by this one."""
+    certificate: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """What became of it, written once when it closed."""
 
 
 class Delivery(Base, kw_only=True):
@@ -70,7 +94,8 @@ class Lease(Base, kw_only=True):
 
     fence: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
     lane: Mapped[Lane]
-    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"), index=True)
+    provider: Mapped[str] = mapped_column(String(16))
     state: Mapped[LeaseState] = mapped_column(default=LeaseState.LIVE)
     beats: Mapped[int] = mapped_column(BigInteger, default=0)
     """Counted up by its holder; dead when it has not moved for 30 s of a watcher's own clock."""
@@ -78,6 +103,13 @@ class Lease(Base, kw_only=True):
     """How many times its holder has written down results and intents: tells it whether a commit
     whose answer was lost has happened."""
     taken_at: Mapped[datetime]
+    accepted: Mapped[int] = mapped_column(default=0)
+    withheld: Mapped[int] = mapped_column(default=0)
+    failed: Mapped[int] = mapped_column(default=0)
+    uncertain: Mapped[int] = mapped_column(default=0)
+    """How many letters ended so under this lease."""
+    bounced: Mapped[int] = mapped_column(default=0)
+    """How many of the failed have no mailbox at their address."""
 
 
 class Range(Base, kw_only=True):
@@ -102,34 +134,59 @@ class Range(Base, kw_only=True):
     low: Mapped[int] = mapped_column(BigInteger)
     high: Mapped[int] = mapped_column(BigInteger)
     next_id: Mapped[int] = mapped_column(BigInteger)
-    """The first delivery no intent was ever written for."""
+    """The first delivery that was in no window yet."""
+    waiting: Mapped[int]
+    """How many were in none yet."""
     fence: Mapped[int | None] = mapped_column(ForeignKey("leases.fence"), default=None)
     done: Mapped[bool] = mapped_column(default=False)
-    """Every delivery of it has had its intent, or was cancelled."""
+    """Every delivery of it has been in a window, or was cancelled."""
 
 
-class Intent(Base, kw_only=True):
-    """That a sender was about to write this letter. No body leaves without one."""
+class Window(Base, kw_only=True):
+    """The intent: a sender is about to write these letters. No body leaves without one.
 
-    __tablename__ = "intents"
+    A row for each handful of letters, not for each letter; it is gone once all of them have an
+    outcome or a retry.
+    """
+
+    __tablename__ = "windows"
     __table_args__ = (Index(None, "fence"), Index(None, "mailing_id"))
 
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
-    fence: Mapped[int] = mapped_column(ForeignKey("leases.fence"), primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    fence: Mapped[int] = mapped_column(ForeignKey("leases.fence"))
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
-    tries: Mapped[int]
-    """1 for the first try."""
+    delivery_ids: Mapped[list[int]] = mapped_column(ARRAY(BigInteger))
+    tries: Mapped[list[int]] = mapped_column(ARRAY(SmallInteger))
+    """Of each delivery, in the same order: 1 for the first try."""
     at: Mapped[datetime]
 
 
 class Outcome(Base, kw_only=True):
-    """How a delivery ended. There is one at most, and it is never changed."""
+    """How a delivery ended. There is one at most, and it is never changed.
+
+    No foreign keys: this is the one table that grows by a row with each letter at full speed, and
+    each key would lock a row of another table. ``books`` looks for strays instead.
+    """
 
     __tablename__ = "outcomes"
-    __table_args__ = (Index(None, "mailing_id", "state"),)
+    __table_args__ = (
+        Index(
+            "ix_outcomes_not_accepted",
+            "mailing_id",
+            "state",
+            "delivery_id",
+            postgresql_where=text("state <> 'accepted'"),
+        ),
+        Index(
+            None,
+            "at",
+            postgresql_using="brin",
+            postgresql_with={"pages_per_range": 16, "autosummarize": "on"},
+        ),
+    )
 
-    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
-    mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
+    delivery_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    mailing_id: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[DeliveryState]
     at: Mapped[datetime]
     reason: Mapped[Reason | None] = mapped_column(default=None)
@@ -137,6 +194,10 @@ class Outcome(Base, kw_only=True):
     event_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
     """The ledger event that decided: the stop that forbade, the confirmation that allowed."""
     code: Mapped[int | None] = mapped_column(default=None)
+    enhanced: Mapped[str | None] = mapped_column(String(12), default=None)
+    """The code of RFC 3463."""
+    refusal: Mapped[str | None] = mapped_column(String(24), default=None)
+    """``mail.refusal.Refusal``: what a refusal was about."""
     reply: Mapped[str | None] = mapped_column(String(200), default=None)
     """The relay's answer, addresses masked."""
 
@@ -149,6 +210,7 @@ class Retry(Base, kw_only=True):
         Index(
             "ix_retries_due",
             "mailing_id",
+            "provider",
             "due_at",
             "delivery_id",
             postgresql_where=text("fence IS NULL"),
@@ -160,6 +222,7 @@ class Retry(Base, kw_only=True):
     delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id"), primary_key=True)
     mailing_id: Mapped[int] = mapped_column(ForeignKey("mailings.id"))
     lane: Mapped[Lane]
+    provider: Mapped[str] = mapped_column(String(16))
     due_at: Mapped[datetime]
     tries: Mapped[int]
     """How many were made."""

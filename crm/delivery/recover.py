@@ -4,16 +4,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, delete, select, update
 from sqlalchemy.orm import Session
 
+from crm.consent.rules import Purpose
 from crm.delivery import rules
-from crm.delivery.lease import give_back
-from crm.delivery.models import Lease, Mailing, Outcome, Retry
+from crm.delivery.lease import Work, give_back
+from crm.delivery.models import Lease, Mailing, Window
 from crm.delivery.rules import after_doubt
 from crm.delivery.states import DeliveryState, LeaseState
-from crm.delivery.window import open_intents
+from crm.delivery.window import Result, open_intents, settle
 
 
 @dataclass(slots=True)
@@ -54,42 +56,41 @@ def live(session: Session) -> dict[int, int]:
 def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | None:
     """Declare a lease dead if its counter still stands at ``beats``; settle what it left.
 
-    An intent without an outcome may have been written to the wire: a promotional one becomes
-    uncertain, a service one is tried once more. What had no intent goes back.
+    What is in a window without an outcome may have been written to the wire: a promotional letter
+    becomes uncertain, a service one is tried once more. What was in no window goes back.
 
     Returns how many became uncertain, or None if the lease had moved or ended meanwhile.
     """
-    mailing_id = session.scalar(
+    dead = session.execute(
         update(Lease)
         .where(Lease.fence == fence, Lease.state == LeaseState.LIVE, Lease.beats == beats)
         .values(state=LeaseState.DEAD)
-        .returning(Lease.mailing_id)
-    )
-    if mailing_id is None:
+        .returning(Lease.mailing_id, Lease.provider)
+    ).one_or_none()
+    if dead is None:
         return None
     mailing = session.execute(
-        select(Mailing.purpose, Mailing.lane).where(Mailing.id == mailing_id)
+        select(Mailing.purpose, Mailing.lane).where(Mailing.id == dead.mailing_id)
     ).one()
-    doubtful = open_intents(session, fence)
-    again = [
-        (delivery_id, tries)
-        for delivery_id, tries in doubtful
-        if after_doubt(mailing.purpose, tries, at=at).retry_at is not None
-    ]
-    lost = [delivery_id for delivery_id, tries in doubtful if (delivery_id, tries) not in again]
-    session.add_all(
-        Retry(delivery_id=delivery_id, mailing_id=mailing_id, lane=mailing.lane, due_at=at, tries=n)
-        for delivery_id, n in again
-    )
-    session.add_all(
-        Outcome(
-            delivery_id=delivery_id,
-            mailing_id=mailing_id,
-            state=DeliveryState.UNCERTAIN,
-            at=at,
-        )
-        for delivery_id in lost
-    )
+    work = Work(fence=fence, mailing_id=dead.mailing_id, provider=dead.provider, range_id=None)
+    ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
+    settle(session, work, mailing.lane, ends)
+    session.execute(delete(Window).where(Window.fence == fence))
     give_back(session, fence)
+    lost = sum(end.state is DeliveryState.UNCERTAIN for end in ends)
+    session.execute(
+        update(Lease).where(Lease.fence == fence).values(uncertain=Lease.uncertain + lost)
+    )
     session.flush()
-    return len(lost)
+    return lost
+
+
+def _end(one: Row[Any], purpose: Purpose, *, at: datetime) -> Result:
+    after = after_doubt(purpose, one.tries, at=at)
+    return Result(
+        delivery_id=one.delivery_id,
+        state=after.state,
+        at=at,
+        tries=one.tries,
+        retry_at=after.retry_at,
+    )

@@ -4,12 +4,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    any_,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose, Reason
 from crm.contacts.models import Address
-from crm.delivery.models import Delivery, Mailing, Outcome, Range
+from crm.delivery.models import Delivery, Mailing, Outcome, Range, Window
 from crm.delivery.rules import RANGE_SIZE
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.errors import NotFound, WrongState
@@ -107,6 +118,7 @@ def send_one(
             low=delivery.id,
             high=delivery.id,
             next_id=delivery.id,
+            waiting=1,
         )
     )
     session.flush()
@@ -130,25 +142,27 @@ def enlist(session: Session, mailing: Mailing, people: Select[Any], *, at: datet
     session.execute(
         insert(Delivery).from_select(["mailing_id", "address_id", "contact_id", "provider"], rows)
     )
-    session.execute(text(_CUT_INTO_RANGES), {"mailing_id": mailing.id, "size": RANGE_SIZE})
-    mailing.planned = session.scalar(
-        select(func.count()).select_from(Delivery).where(Delivery.mailing_id == mailing.id)
-    )
-    mailing.state, mailing.launched_at = MailingState.RUNNING, at
+    cut = session.execute(_CUT_INTO_RANGES, {"mailing_id": mailing.id, "size": RANGE_SIZE})
+    planned: int = cut.scalar_one()
+    mailing.planned, mailing.state, mailing.launched_at = planned, MailingState.RUNNING, at
     session.flush()
-    return mailing.planned or 0
+    return planned
 
 
-_CUT_INTO_RANGES = """
-    INSERT INTO ranges (mailing_id, lane, provider, low, high, next_id, done)
-    SELECT mailing_id, 'bulk', provider, min(id), max(id), min(id), false
-    FROM (
-        SELECT id, mailing_id, provider,
-               (row_number() OVER (PARTITION BY provider ORDER BY id) - 1) / :size AS piece
-        FROM deliveries WHERE mailing_id = :mailing_id
-    ) AS numbered
-    GROUP BY mailing_id, provider, piece ORDER BY min(id)
-"""
+_CUT_INTO_RANGES = text("""
+    WITH cut AS (
+        INSERT INTO ranges (mailing_id, lane, provider, low, high, next_id, waiting, done)
+        SELECT mailing_id, 'bulk', provider, min(id), max(id), min(id), count(*), false
+        FROM (
+            SELECT id, mailing_id, provider,
+                   (row_number() OVER (PARTITION BY provider ORDER BY id) - 1) / :size AS piece
+            FROM deliveries WHERE mailing_id = :mailing_id
+        ) AS numbered
+        GROUP BY mailing_id, provider, piece ORDER BY min(id)
+        RETURNING waiting
+    )
+    SELECT COALESCE(sum(waiting), 0) FROM cut
+""")
 
 
 def pause(session: Session, mailing_id: int) -> None:
@@ -194,8 +208,8 @@ def _move(
 
 
 def tally(session: Session, mailing_id: int) -> Tally:
-    """Count a mailing from its rows, each state by itself, in one snapshot."""
-    counted = session.execute(text(_COUNT), {"mailing_id": mailing_id}).mappings().one()
+    """Count a mailing in one snapshot, each state by itself, from the sums beside its rows."""
+    counted = session.execute(_COUNT, {"mailing_id": mailing_id}).mappings().one()
     reasons = session.execute(
         select(Outcome.reason, func.count())
         .where(Outcome.mailing_id == mailing_id, Outcome.state == DeliveryState.WITHHELD)
@@ -207,22 +221,30 @@ def tally(session: Session, mailing_id: int) -> Tally:
     )
 
 
-_COUNT = """
-    WITH d AS (
-        SELECT id,
-               EXISTS (SELECT 1 FROM intents i WHERE i.delivery_id = deliveries.id) AS intended,
-               EXISTS (SELECT 1 FROM retries r WHERE r.delivery_id = deliveries.id) AS waiting
-        FROM deliveries WHERE mailing_id = :mailing_id
+_COUNT = text("""
+    SELECT COALESCE((SELECT planned FROM mailings WHERE id = :mailing_id), 0) AS planned,
+           (SELECT COALESCE(sum(waiting), 0) FROM ranges
+            WHERE mailing_id = :mailing_id AND NOT done)
+         + (SELECT count(*) FROM retries WHERE mailing_id = :mailing_id) AS queued,
+           (SELECT count(DISTINCT i.delivery_id)
+            FROM windows w CROSS JOIN LATERAL unnest(w.delivery_ids) AS i (delivery_id)
+            WHERE w.mailing_id = :mailing_id
+              AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.delivery_id = i.delivery_id)
+              AND NOT EXISTS (SELECT 1 FROM retries r WHERE r.delivery_id = i.delivery_id)
+           ) AS sending,
+           COALESCE(sum(accepted), 0) AS accepted,
+           COALESCE(sum(withheld), 0) AS withheld,
+           COALESCE(sum(failed), 0) AS failed,
+           COALESCE(sum(uncertain), 0) AS uncertain
+    FROM leases WHERE mailing_id = :mailing_id
+""")
+
+
+def is_in_a_window() -> ColumnElement[bool]:
+    """Return whether a sender has ``Delivery`` in hand, if it has no outcome and no retry."""
+    return exists().where(
+        Window.mailing_id == Delivery.mailing_id, Delivery.id == any_(Window.delivery_ids)
     )
-    SELECT count(*) AS planned,
-           count(*) FILTER (WHERE o.state IS NULL AND (waiting OR NOT intended)) AS queued,
-           count(*) FILTER (WHERE o.state IS NULL AND intended AND NOT waiting) AS sending,
-           count(*) FILTER (WHERE o.state = 'accepted') AS accepted,
-           count(*) FILTER (WHERE o.state = 'withheld') AS withheld,
-           count(*) FILTER (WHERE o.state = 'failed') AS failed,
-           count(*) FILTER (WHERE o.state = 'uncertain') AS uncertain
-    FROM d LEFT JOIN outcomes o ON o.delivery_id = d.id
-"""
 
 
 def pending_at(session: Session, address_id: int) -> int:

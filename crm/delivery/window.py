@@ -1,27 +1,30 @@
-"""Transaction (a) of a window: results written down, the next intents made, under the fence."""
+"""Transaction (a): what is known is written down, the next intents are made, under the fence.
 
+Statements over arrays, one for a whole window: at full speed a round trip for each letter would
+cost more than sending it.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, delete, exists, insert, select, update
-from sqlalchemy.dialects.postgresql import insert as upsert
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy import Row, delete, insert, select, text
+from sqlalchemy.orm import Session
 
-from crm.consent.models import AddressStanding
 from crm.consent.rules import Reason
-from crm.contacts.models import Address, Contact
-from crm.delivery.lease import Work, beat
-from crm.delivery.models import Delivery, Intent, Mailing, Outcome, Range, Retry
+from crm.delivery.lease import Fenced, Work
+from crm.delivery.models import Retry, Window
 from crm.delivery.states import DeliveryState, Lane, MailingState
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Recipient:
     """Whom one letter of a window is for, and what its slots need."""
 
     delivery_id: int
+    window_id: int
     address_id: int
     value: str | None
     """None where the address was destroyed since launch."""
@@ -32,7 +35,7 @@ class Recipient:
     tries: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Result:
     """What became of one recipient in one window: an end, or a retry."""
 
@@ -45,200 +48,235 @@ class Result:
     reason: Reason | None = None
     event_id: int | None = None
     code: int | None = None
+    enhanced: str | None = None
+    refusal: str | None = None
     reply: str | None = None
 
 
-def begin(session: Session, work: Work) -> tuple[int, MailingState]:
-    """Open transaction (a) under the fence.
+def begin(
+    session: Session, work: Work, *, known: int, results: Iterable[Result]
+) -> tuple[int, MailingState]:
+    """Open transaction (a) under the fence, and add ``results`` to the lease's sums.
+
+    The lease's row lock makes this and a watcher's burial follow each other: whatever is written
+    in this transaction is either seen by the burial, or never written.
+
+    Args:
+        session: flushed, not committed.
+        work: what is held.
+        known: how many such transactions the holder knows to be committed. Where there was one
+            more, these results were in it, and are not added again.
+        results: what is to be settled.
 
     Returns how many such transactions this lease has had with this one, and the mailing's state:
     only a hint, since the gate looks at it again. Raises Fenced.
+
     """
-    windows = beat(session, work.fence, windows=1)
-    state = session.scalars(select(Mailing.state).where(Mailing.id == work.mailing_id)).one()
-    return windows, state
+    row = session.execute(_BEGIN, _sums(results) | {"fence": work.fence, "known": known}).first()
+    if row is None:
+        raise Fenced(f"lease {work.fence}")
+    return row.windows, MailingState(row.state)
 
 
-def take_back(session: Session, work: Work, lane: Lane, *, at: datetime) -> None:
-    """Queue again what this fence has intended, and its holder never heard of.
+def _sums(results: Iterable[Result]) -> dict[str, int]:
+    ended: Counter[str] = Counter()
+    for result in results:
+        ended[result.state.value] += 1
+        ended["bounced"] += result.refusal == "no_such_address"
+    return {name: ended[name] for name in _SUMMED}
 
-    For a transaction (a) that was committed while its answer was lost: no body was written.
-    """
-    orphans = open_intents(session, work.fence)
-    if orphans:
+
+_SUMMED = ("accepted", "withheld", "failed", "uncertain", "bounced")
+_BEGIN = text(f"""
+    UPDATE leases SET beats = beats + 1, windows = windows + 1,
+        {
+    ", ".join(
+        f"{n} = leases.{n} + CASE WHEN windows = :known THEN :{n} ELSE 0 END" for n in _SUMMED
+    )
+}
+    FROM mailings m
+    WHERE leases.fence = :fence AND leases.state = 'live' AND m.id = leases.mailing_id
+    RETURNING leases.windows, m.state
+""")  # noqa: S608 - constants
+
+
+def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:
+    """Make the next recipients of ``work`` a window and return them; none when it is done."""
+    if work.range_id is not None:
+        values = {"range_id": work.range_id, "fence": work.fence, "limit": limit, "at": at}
+        return [_recipient(row) for row in session.execute(_NEXT_OF_RANGE, values)]
+    values = {"fence": work.fence, "mailing_id": work.mailing_id, "limit": limit, "at": at}
+    return [_recipient(row) for row in session.execute(_NEXT_RETRIES, values)]
+
+
+def settle(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
+    """Write down results. Belongs into a transaction that ``begin`` opened."""
+    ended = [result for result in results if result.state is not DeliveryState.QUEUED]
+    if ended:
+        columns = {
+            name: [getattr(result, name) for result in ended] for name, _type in _OUTCOME_COLUMNS
+        }
+        session.execute(_SETTLE, columns | {"mailing_id": work.mailing_id})
+    put_back(
+        session,
+        work,
+        lane,
+        [result for result in results if result.state is DeliveryState.QUEUED],
+    )
+
+
+def put_back(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
+    """Queue again, each for its own moment."""
+    if results:
         session.execute(
             insert(Retry),
             [
                 {
-                    "delivery_id": delivery_id,
-                    "mailing_id": work.mailing_id,
-                    "lane": lane,
-                    "due_at": at,
-                    "tries": tries - 1,
-                    "fence": None,
-                }
-                for delivery_id, tries in orphans
-            ],
-        )
-
-
-def open_intents(session: Session, fence: int) -> list[tuple[int, int]]:
-    """Return delivery and try of each intent of ``fence`` that has no outcome and no retry.
-
-    One that a later fence has taken up again is that one's business.
-    """
-    later = aliased(Intent)
-    rows = session.execute(
-        select(Intent.delivery_id, Intent.tries)
-        .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
-        .outerjoin(Retry, Retry.delivery_id == Intent.delivery_id)
-        .where(
-            Intent.fence == fence,
-            Outcome.delivery_id.is_(None),
-            Retry.delivery_id.is_(None),
-            ~exists().where(later.delivery_id == Intent.delivery_id, later.fence > fence),
-        )
-    )
-    return [(row.delivery_id, row.tries) for row in rows]
-
-
-def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:
-    """Write intents for the next recipients of ``work`` and return them; none when it is done."""
-    tries = (
-        _next_of_range(session, work.range_id, limit=limit)
-        if work.range_id is not None
-        else _next_retries(session, work.fence, limit=limit)
-    )
-    if not tries:
-        return []
-    session.execute(
-        insert(Intent),
-        [
-            {
-                "delivery_id": delivery_id,
-                "fence": work.fence,
-                "mailing_id": work.mailing_id,
-                "tries": made + 1,
-                "at": at,
-            }
-            for delivery_id, made in tries.items()
-        ],
-    )
-    return [_recipient(row, tries[row.id] + 1) for row in _people(session, list(tries))]
-
-
-def settle(session: Session, work: Work, lane: Lane, results: Iterable[Result]) -> None:
-    """Write down results. Belongs into a transaction that ``begin`` opened."""
-    ended = [result for result in results if result.state is not DeliveryState.QUEUED]
-    again = [result for result in results if result.state is DeliveryState.QUEUED]
-    if ended:
-        session.execute(
-            upsert(Outcome).on_conflict_do_nothing(),
-            [
-                {
-                    "delivery_id": result.delivery_id,
-                    "mailing_id": work.mailing_id,
-                    "state": result.state,
-                    "at": result.at,
-                    "reason": result.reason,
-                    "event_id": result.event_id,
-                    "code": result.code,
-                    "reply": result.reply,
-                }
-                for result in ended
-            ],
-        )
-    if again:
-        session.execute(
-            upsert(Retry).on_conflict_do_nothing(),
-            [
-                {
                     "delivery_id": result.delivery_id,
                     "mailing_id": work.mailing_id,
                     "lane": lane,
+                    "provider": work.provider,
                     "due_at": result.retry_at,
                     "tries": result.tries,
                     "reply": result.reply,
                     "fence": None,
                 }
-                for result in again
+                for result in results
             ],
         )
 
 
-def _next_of_range(session: Session, range_id: int, *, limit: int) -> dict[int, int]:
-    piece = session.execute(
-        select(Range.mailing_id, Range.next_id, Range.high, Range.done)
-        .where(Range.id == range_id)
-        .with_for_update()
-    ).one()
-    if piece.done:
-        return {}
-    ids = session.scalars(
-        select(Delivery.id)
-        .where(
-            Delivery.mailing_id == piece.mailing_id,
-            Delivery.id >= piece.next_id,
-            Delivery.id <= piece.high,
+def close_windows(session: Session, window_ids: Iterable[int]) -> None:
+    """Take away the windows all of whose letters are settled."""
+    gone = list(window_ids)
+    if gone:
+        session.execute(delete(Window).where(Window.id.in_(gone)))
+
+
+def take_back(
+    session: Session, work: Work, lane: Lane, *, known: Iterable[int], at: datetime
+) -> None:
+    """Queue again what this fence has intended, and its holder never heard of.
+
+    For a transaction (a) that was committed while its answer was lost: no body was written.
+    """
+    held = select(Window.id).where(Window.fence == work.fence, Window.id.not_in(list(known)))
+    window_ids = list(session.scalars(held))
+    orphans = [one for one in open_intents(session, work.fence) if one.window_id in window_ids]
+    again = [
+        Result(
+            delivery_id=one.delivery_id,
+            state=DeliveryState.QUEUED,
+            at=at,
+            tries=one.tries - 1,
+            retry_at=at,
         )
-        .order_by(Delivery.id)
-        .limit(limit)
-    ).all()
-    after = ids[-1] + 1 if ids else piece.high + 1
-    session.execute(
-        update(Range)
-        .where(Range.id == range_id)
-        .values(next_id=after, done=after > piece.high or len(ids) < limit)
-    )
-    return dict.fromkeys(ids, 0)
+        for one in orphans
+    ]
+    put_back(session, work, lane, again)
+    close_windows(session, window_ids)
 
 
-def _next_retries(session: Session, fence: int, *, limit: int) -> dict[int, int]:
-    chosen = select(Retry.delivery_id).where(Retry.fence == fence).limit(limit)
-    rows = session.execute(
-        delete(Retry)
-        .where(Retry.delivery_id.in_(chosen))
-        .returning(Retry.delivery_id, Retry.tries)
-        .execution_options(synchronize_session=False)
-    )
-    return {row.delivery_id: row.tries for row in rows}
+def open_intents(session: Session, fence: int) -> Sequence[Row[Any]]:
+    """Return ``window_id, delivery_id, tries`` of each letter in hand under ``fence``.
+
+    One that has an outcome or a retry is not; nor one that a later window has taken up again.
+    """
+    return session.execute(_OPEN_INTENTS, {"fence": fence}).all()
 
 
-def _people(session: Session, delivery_ids: list[int]) -> Sequence[Any]:
-    return session.execute(
-        select(
-            Delivery.id,
-            Delivery.address_id,
-            Address.value,
-            Address.kind,
-            Contact.first_name,
-            Contact.patronymic,
-            AddressStanding.confirmed_at,
-        )
-        .join(Mailing, Mailing.id == Delivery.mailing_id)
-        .join(Address, Address.id == Delivery.address_id)
-        .outerjoin(Contact, Contact.id == Delivery.contact_id)
-        .outerjoin(
-            AddressStanding,
-            and_(
-                AddressStanding.address_id == Delivery.address_id,
-                AddressStanding.purpose == Mailing.purpose,
-                AddressStanding.channel == Mailing.channel,
-            ),
-        )
-        .where(Delivery.id.in_(delivery_ids))
-        .order_by(Delivery.id)
-    ).all()
-
-
-def _recipient(row: Any, tries: int) -> Recipient:
+def _recipient(row: Row[Any]) -> Recipient:
     return Recipient(
         delivery_id=row.id,
+        window_id=row.window_id,
         address_id=row.address_id,
         value=row.value,
-        kind=row.kind.value,
+        kind=row.kind,
         first_name=row.first_name or "",
         patronymic=row.patronymic or "",
         confirmed_at=row.confirmed_at,
-        tries=tries,
+        tries=row.tries,
     )
+
+
+_OUTCOME_COLUMNS = (
+    ("delivery_id", "bigint"),
+    ("state", "varchar"),
+    ("at", "timestamptz"),
+    ("reason", "varchar"),
+    ("event_id", "bigint"),
+    ("code", "int"),
+    ("enhanced", "varchar"),
+    ("refusal", "varchar"),
+    ("reply", "varchar"),
+)
+_NAMES = ", ".join(name for name, _type in _OUTCOME_COLUMNS)
+_SETTLE = text(f"""
+    INSERT INTO outcomes (mailing_id, {_NAMES})
+    SELECT CAST(:mailing_id AS bigint), {_NAMES}
+    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _OUTCOME_COLUMNS)})
+        AS settled ({_NAMES})
+    ON CONFLICT DO NOTHING
+""")  # noqa: S608 - constants
+
+_PEOPLE = """
+    SELECT d.id, made.id AS window_id, d.tries, d.address_id, a.value, a.kind,
+           c.first_name, c.patronymic, s.confirmed_at
+    FROM made CROSS JOIN d JOIN mailings m ON m.id = d.mailing_id
+    JOIN addresses a ON a.id = d.address_id
+    LEFT JOIN contacts c ON c.id = d.contact_id
+    LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
+        AND s.channel = m.channel
+"""
+
+_NEXT_OF_RANGE = text(f"""
+    WITH piece AS (
+        SELECT id, mailing_id, next_id, high FROM ranges WHERE id = :range_id AND NOT done
+    ), d AS (
+        SELECT d.id, d.mailing_id, d.address_id, d.contact_id, 1 AS tries
+        FROM piece JOIN deliveries d ON d.mailing_id = piece.mailing_id
+            AND d.id BETWEEN piece.next_id AND piece.high
+        ORDER BY d.id LIMIT :limit
+    ), taken AS (
+        SELECT max(id) AS last, count(*)::int AS letters FROM d
+    ), made AS (
+        INSERT INTO windows (fence, mailing_id, delivery_ids, tries, at)
+        SELECT CAST(:fence AS bigint), mailing_id, array_agg(id ORDER BY id),
+               array_agg(tries::smallint), CAST(:at AS timestamptz)
+        FROM d GROUP BY mailing_id RETURNING id
+    ), moved AS (
+        UPDATE ranges SET waiting = waiting - letters,
+            next_id = COALESCE(last, high) + 1, done = COALESCE(last, high) >= high
+        FROM taken WHERE id = :range_id
+    )
+    {_PEOPLE} ORDER BY d.id
+""")  # noqa: S608 - constants
+
+_NEXT_RETRIES = text(f"""
+    WITH chosen AS (
+        SELECT delivery_id FROM retries WHERE fence = :fence ORDER BY due_at, delivery_id
+        LIMIT :limit
+    ), gone AS (
+        DELETE FROM retries USING chosen WHERE retries.delivery_id = chosen.delivery_id
+        RETURNING retries.delivery_id, retries.tries + 1 AS tries
+    ), d AS (
+        SELECT d.id, d.mailing_id, d.address_id, d.contact_id, gone.tries
+        FROM gone JOIN deliveries d ON d.id = gone.delivery_id
+    ), made AS (
+        INSERT INTO windows (fence, mailing_id, delivery_ids, tries, at)
+        SELECT CAST(:fence AS bigint), CAST(:mailing_id AS bigint), array_agg(id ORDER BY id),
+               array_agg(tries::smallint ORDER BY id), CAST(:at AS timestamptz)
+        FROM d HAVING count(*) > 0 RETURNING id
+    )
+    {_PEOPLE} ORDER BY d.id
+""")  # noqa: S608 - constants
+
+_OPEN_INTENTS = text("""
+    SELECT w.id AS window_id, i.delivery_id, i.tries::int AS tries
+    FROM windows w CROSS JOIN LATERAL unnest(w.delivery_ids, w.tries) AS i (delivery_id, tries)
+    WHERE w.fence = :fence
+      AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.delivery_id = i.delivery_id)
+      AND NOT EXISTS (SELECT 1 FROM retries r WHERE r.delivery_id = i.delivery_id)
+      AND NOT EXISTS (SELECT 1 FROM windows later WHERE later.mailing_id = w.mailing_id
+                      AND later.id > w.id AND i.delivery_id = ANY (later.delivery_ids))
+""")

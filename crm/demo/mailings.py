@@ -1,5 +1,6 @@
 """Writing down the mailings of the past as the engine would have left them."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from itertools import groupby
 from random import Random
@@ -13,7 +14,8 @@ from crm.campaigns.models import Campaign
 from crm.clinic.models import Clinic
 from crm.config import Settings
 from crm.consent.rules import Purpose
-from crm.delivery.models import Delivery, Intent, Lease, Mailing, Outcome, Range
+from crm.delivery.close import certify
+from crm.delivery.models import Delivery, Lease, Mailing, Outcome, Range
 from crm.delivery.rules import RANGE_SIZE
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 from crm.demo.clinic import PER_MINUTE, morning
@@ -128,41 +130,30 @@ def _freeze(
 def _put_letters(session: Session, mailing: Mailing, letters: list[Posted]) -> None:
     put(session, Delivery, [_delivery(letter, mailing.id) for letter in letters])
     ranges: list[Row] = []
-    intents: list[Row] = []
     for provider, of_provider in groupby(letters, key=lambda letter: letter.place.provider):
         group = list(of_provider)
         for first in range(0, len(group), RANGE_SIZE):
             piece = group[first : first + RANGE_SIZE]
             ranges.append(_range(mailing.id, provider, piece))
-            intents += _intents(session, mailing, piece)
+            _put_lease(session, mailing, provider, piece)
     put(session, Range, ranges)
-    put(session, Intent, intents)
     put(session, Outcome, [_outcome(letter, mailing.id) for letter in letters])
+    mailing.certificate = certify(session, mailing, at=mailing.ended_at or mailing.due_at)
 
 
-def _intents(session: Session, mailing: Mailing, piece: list[Posted]) -> list[Row]:
-    begun = [letter for letter in piece if letter.begun]
-    if not begun:
-        return []
-    lease = Lease(
-        lane=Lane.BULK,
-        mailing_id=mailing.id,
-        state=LeaseState.ENDED,
-        beats=len(begun) // 32 + 1,
-        taken_at=begun[0].at,
+def _put_lease(session: Session, mailing: Mailing, provider: str, piece: list[Posted]) -> None:
+    ended = Counter(letter.state.value for letter in piece)
+    session.add(
+        Lease(
+            lane=Lane.BULK,
+            mailing_id=mailing.id,
+            provider=provider,
+            state=LeaseState.ENDED,
+            beats=len(piece) // 32 + 1,
+            taken_at=piece[0].at,
+            **ended,
+        )
     )
-    session.add(lease)
-    session.flush()
-    return [
-        {
-            "delivery_id": letter.id,
-            "fence": lease.fence,
-            "mailing_id": mailing.id,
-            "tries": 1,
-            "at": letter.at - timedelta(milliseconds=700),
-        }
-        for letter in begun
-    ]
 
 
 def _delivery(letter: Posted, mailing_id: int) -> Row:
@@ -183,6 +174,7 @@ def _range(mailing_id: int, provider: str, piece: list[Posted]) -> Row:
         "low": piece[0].id,
         "high": piece[-1].id,
         "next_id": piece[-1].id + 1,
+        "waiting": 0,
         "fence": None,
         "done": True,
     }

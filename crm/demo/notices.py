@@ -13,8 +13,9 @@ from crm.clinic.models import Clinic
 from crm.config import Settings
 from crm.consent.rules import Purpose
 from crm.contacts.models import Address, Contact
+from crm.delivery.close import certify
 from crm.delivery.letterhead import brand, language, service_envelope
-from crm.delivery.models import Delivery, Intent, Lease, Mailing, Outcome, Range
+from crm.delivery.models import Delivery, Lease, Mailing, Outcome, Range
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 from crm.demo.posted import ACCEPTED_WORDS
 from crm.letters import templates
@@ -80,10 +81,16 @@ def _put(
     )
     session.add(mailing)
     session.flush()
-    lease = Lease(
-        lane=Lane.SERVICE, mailing_id=mailing.id, state=LeaseState.ENDED, beats=2, taken_at=at
-    )
     address = session.get_one(Address, visit.email_id)
+    lease = Lease(
+        lane=Lane.SERVICE,
+        mailing_id=mailing.id,
+        provider=address.provider,
+        state=LeaseState.ENDED,
+        beats=2,
+        taken_at=at,
+        accepted=1,
+    )
     delivery = Delivery(
         mailing_id=mailing.id,
         address_id=address.id,
@@ -93,11 +100,12 @@ def _put(
     session.add_all([lease, delivery])
     session.flush()
     visit.delivery_id = delivery.id
-    session.add_all(_traces(delivery, lease.fence, at=at))
+    session.add_all(_traces(delivery, at=at))
     session.flush()
+    mailing.certificate = certify(session, mailing, at=at + _TOOK)
 
 
-def _traces(letter: Delivery, fence: int, *, at: datetime) -> list[object]:
+def _traces(letter: Delivery, *, at: datetime) -> list[object]:
     """Return what a sender leaves behind of one accepted letter."""
     mailing_id, delivery_id = letter.mailing_id, letter.id
     return [
@@ -108,9 +116,9 @@ def _traces(letter: Delivery, fence: int, *, at: datetime) -> list[object]:
             low=delivery_id,
             high=delivery_id,
             next_id=delivery_id + 1,
+            waiting=0,
             done=True,
         ),
-        Intent(delivery_id=delivery_id, fence=fence, mailing_id=mailing_id, tries=1, at=at),
         Outcome(
             delivery_id=delivery_id,
             mailing_id=mailing_id,

@@ -27,7 +27,8 @@ from crm.campaigns.models import Campaign
 from crm.consent.models import ConsentEvent
 from crm.consent.rules import Purpose
 from crm.contacts.models import Address
-from crm.delivery.models import Delivery, Intent, Mailing, Outcome, Retry
+from crm.delivery.models import Delivery, Mailing, Outcome, Retry
+from crm.delivery.service import is_in_a_window
 from crm.desk.words import EDITS
 from crm.staff.models import Staff
 
@@ -167,7 +168,6 @@ WITHOUT_VISITS = ("consent", "letter", "edit")
 
 def _load_letters(session: Session, ids: list[int]) -> Sequence[Any]:
     waiting = select(Retry.delivery_id).where(Retry.delivery_id == Delivery.id).exists()
-    begun = select(Intent.delivery_id).where(Intent.delivery_id == Delivery.id).exists()
     return session.execute(
         select(
             Delivery.id,
@@ -176,7 +176,7 @@ def _load_letters(session: Session, ids: list[int]) -> Sequence[Any]:
             Outcome.state,
             Outcome.reason,
             Outcome.reply,
-            and_(begun, ~waiting).label("sending"),
+            and_(is_in_a_window(), ~waiting).label("sending"),
             Campaign.id.label("campaign_id"),
             Campaign.name,
         )

@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Any
 
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from crm.campaigns import service
 from crm.campaigns.models import Campaign
-from crm.delivery.models import Delivery, Mailing, Outcome
-from crm.delivery.states import DeliveryState
+from crm.delivery.models import Delivery, Lease, Mailing, Outcome, Range, Window
+from crm.delivery.states import DeliveryState, Lane, LeaseState
 from crm.staff.models import Staff
 from tests.factories import NOON, a_member_of_staff
 
@@ -68,7 +68,39 @@ def deliveries(session: Session, mailing_id: int) -> list[Delivery]:
     )
 
 
+def taken(session: Session, *deliveries: Delivery) -> Lease:
+    """A sender takes them, and holds them under the lease."""
+    first = deliveries[0]
+    lease = Lease(
+        lane=Lane.BULK, mailing_id=first.mailing_id, provider=first.provider, taken_at=NOON
+    )
+    session.add(lease)
+    session.flush()
+    window = Window(
+        fence=lease.fence,
+        mailing_id=first.mailing_id,
+        delivery_ids=[delivery.id for delivery in deliveries],
+        tries=[1 for _ in deliveries],
+        at=NOON,
+    )
+    session.add(window)
+    for delivery in deliveries:
+        piece = session.scalars(
+            select(Range).where(
+                Range.mailing_id == delivery.mailing_id, Range.next_id <= delivery.id
+            )
+        ).one()
+        piece.next_id, piece.waiting = delivery.id + 1, piece.waiting - 1
+        piece.done = piece.waiting == 0
+    session.flush()
+    return lease
+
+
 def ended(session: Session, delivery: Delivery, state: DeliveryState, **facts: Any) -> None:
+    lease = taken(session, delivery)
+    session.execute(delete(Window).where(Window.fence == lease.fence))
+    setattr(lease, state.value, 1)
+    lease.state = LeaseState.ENDED
     session.add(
         Outcome(
             delivery_id=delivery.id,

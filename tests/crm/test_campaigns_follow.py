@@ -14,10 +14,10 @@ from crm.campaigns.models import Campaign
 from crm.consent import gate
 from crm.consent.rules import Reason
 from crm.delivery.close import wind_down
-from crm.delivery.models import Delivery, Intent, Lease, Range, Retry
-from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+from crm.delivery.models import Delivery, Retry
+from crm.delivery.states import DeliveryState, Lane, MailingState
 from tests.conftest import NOON, Time
-from tests.crm.campaigns import a_campaign, approved, deliveries, ended, launch, mailing_of
+from tests.crm.campaigns import a_campaign, approved, deliveries, ended, launch, mailing_of, taken
 from tests.factories import a_clinic, a_willing_contact
 
 SignIn = Callable[..., FlaskClient]
@@ -55,26 +55,13 @@ def one_of_each(session: Session, campaign: Campaign) -> None:
     ended(session, one[1], DeliveryState.WITHHELD, reason=Reason.OPTED_OUT, event_id=12)
     ended(session, one[2], DeliveryState.FAILED, code=550, reply="5.1.1 no such mailbox")
     ended(session, one[3], DeliveryState.UNCERTAIN)
-    lease = Lease(
-        lane=Lane.BULK, mailing_id=one[0].mailing_id, state=LeaseState.LIVE, taken_at=NOON
-    )
-    session.add(lease)
-    session.flush()
-    for delivery in one[4:6]:
-        session.add(
-            Intent(
-                delivery_id=delivery.id,
-                fence=lease.fence,
-                mailing_id=delivery.mailing_id,
-                tries=1,
-                at=NOON,
-            )
-        )
+    taken(session, *one[4:6])
     session.add(
         Retry(
             delivery_id=one[5].id,
             mailing_id=one[5].mailing_id,
             lane=Lane.BULK,
+            provider="other",
             due_at=NOON + timedelta(minutes=15),
             tries=1,
             reply="4.7.1 later",
@@ -130,7 +117,6 @@ def test_a_stop_is_told_with_its_numbers_and_is_for_good(
     marketer: FlaskClient, running: Campaign, session: Session
 ) -> None:
     first = letters(session, running)[0]
-    session.scalars(select(Range)).one().next_id = first.id + 1
     ended(session, first, DeliveryState.ACCEPTED)
     marketer.post(f"/campaigns/{running.id}/stop")
     while wind_down(session, at=NOON):

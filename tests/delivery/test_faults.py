@@ -55,20 +55,24 @@ WRONG = """
         SELECT deliveries.id,
             (SELECT count(*) FROM outcomes o WHERE o.delivery_id = deliveries.id) AS ended,
             (SELECT count(*) FROM retries r WHERE r.delivery_id = deliveries.id) AS waiting,
-            (SELECT count(*) FROM intents i JOIN leases l ON l.fence = i.fence
-             WHERE i.delivery_id = deliveries.id AND l.state = 'live') AS in_hand,
-            (SELECT count(*) FROM intents i WHERE i.delivery_id = deliveries.id) AS intended
+            (SELECT count(*) FROM windows w JOIN leases l ON l.fence = w.fence
+             WHERE deliveries.id = ANY (w.delivery_ids) AND l.state = 'live') AS in_hand,
+            (SELECT count(*) FROM ranges g WHERE g.mailing_id = deliveries.mailing_id
+             AND deliveries.id BETWEEN g.next_id AND g.high AND NOT g.done) AS untouched
         FROM deliveries WHERE mailing_id = :mailing_id
     )
     SELECT 'ended and waiting' AS what, id::text FROM d WHERE ended > 0 AND waiting > 0
     UNION ALL
     SELECT 'in nobody''s hands', id::text FROM d
-    WHERE intended > 0 AND ended = 0 AND waiting = 0 AND in_hand = 0
+    WHERE untouched = 0 AND ended = 0 AND waiting = 0 AND in_hand = 0
+    UNION ALL
+    SELECT 'begun and untouched', id::text FROM d
+    WHERE untouched > 0 AND (ended > 0 OR waiting > 0 OR in_hand > 0)
     UNION ALL
     SELECT 'planned', count(*)::text FROM d
     HAVING count(*) <> (SELECT planned FROM mailings WHERE id = :mailing_id)
 """
-"""Every delivery is queued, in a living sender's hands, waiting or ended; never two of these."""
+"""Every delivery is untouched, in a living sender's hands, waiting or ended; never two of these."""
 
 
 class Accountant(threading.Thread):

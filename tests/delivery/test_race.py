@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from crm import clock
@@ -20,7 +20,7 @@ from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer
 from crm.contacts.models import Address
 from crm.db import db
 from crm.delivery import service
-from crm.delivery.models import Delivery, Intent, Outcome
+from crm.delivery.models import Delivery, Outcome, Window
 from tests.delivery.processes import Site, site, started
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
@@ -109,13 +109,14 @@ class Leaver(threading.Thread):
         line.close()
 
     def _aim(self, session: Session) -> tuple[int, int, str] | None:
+        intended = select(func.unnest(Window.delivery_ids).label("id")).subquery()
         in_hand = session.execute(
-            select(Intent.delivery_id, Address.id, Address.value)
-            .join(Delivery, Delivery.id == Intent.delivery_id)
+            select(Delivery.id, Address.id, Address.value)
+            .join(intended, intended.c.id == Delivery.id)
             .join(Address, Address.id == Delivery.address_id)
-            .outerjoin(Outcome, Outcome.delivery_id == Intent.delivery_id)
+            .outerjoin(Outcome, Outcome.delivery_id == Delivery.id)
             .where(Outcome.delivery_id.is_(None))
-            .order_by(Intent.delivery_id.desc())
+            .order_by(Delivery.id.desc())
             .limit(64)
         ).all()
         session.rollback()

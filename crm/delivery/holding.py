@@ -1,0 +1,86 @@
+"""A lease in a sender's hands: what of it is on the way, and what is known and not written down."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from crm.delivery import lease, window
+from crm.delivery.errand import Errand
+from crm.delivery.states import Lane, MailingState
+from crm.delivery.window import Recipient, Result
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Holding:
+    """One lease. Results in hand are the only record of letters that have left."""
+
+    errand: Errand
+    lane: Lane
+    results: list[Result] = field(default_factory=list)
+    """Known, and not yet written down."""
+    exhausted: bool = False
+    """Nothing more is to be taken of it: it ends once all that was taken has ended."""
+    ended: bool = field(init=False, default=False)
+    _known: int = field(init=False, default=0)
+    """How many transactions (a) are known to be committed."""
+    _open: Counter[int] = field(init=False, default_factory=Counter)
+    """By window, how many of its letters are not settled."""
+    _window_of: dict[int, int] = field(init=False, default_factory=dict)
+    """By delivery."""
+
+    @property
+    def on_the_way(self) -> int:
+        """Return how many letters were taken and have no result yet."""
+        return len(self._window_of) - len(self.results)
+
+    def advance(self, session: Session, *, limit: int, at: datetime) -> list[Recipient]:
+        """Do transaction (a) and commit it: write down the results, take the next recipients.
+
+        The lease ends with it where nothing is left. After a database error call it again with
+        the same ``limit``: whether the commit whose answer was lost has happened is found out.
+
+        Raises:
+            Fenced: the lease was buried; what is known here is settled as uncertain there.
+
+        """
+        work = self.errand.work
+        counted, state = window.begin(session, work, known=self._known, results=self.results)
+        closed = self._closed()
+        if counted == self._known + 1:
+            window.settle(session, work, self.lane, self.results)
+            window.close_windows(session, closed)
+        else:
+            known = self._open.keys() - closed
+            window.take_back(session, work, self.lane, known=known, at=at)
+        recipients = []
+        if limit and not self.exhausted and state is MailingState.RUNNING:
+            recipients = window.intend(session, work, limit=limit, at=at)
+        exhausted = self.exhausted or (limit > 0 and not recipients)
+        ended = exhausted and closed >= self._open.keys()
+        if ended:
+            lease.give_back(session, work.fence)
+        session.commit()
+        self._known, self.exhausted, self.ended = counted, exhausted, ended
+        self._forget(closed)
+        self._remember(recipients)
+        return recipients
+
+    def _closed(self) -> set[int]:
+        """Return the windows that the results in hand complete."""
+        settled = Counter(self._window_of[result.delivery_id] for result in self.results)
+        return {one for one, letters in settled.items() if letters == self._open[one]}
+
+    def _forget(self, closed: Iterable[int]) -> None:
+        for result in self.results:
+            self._open[self._window_of.pop(result.delivery_id)] -= 1
+        self.results.clear()
+        for one in closed:
+            del self._open[one]
+
+    def _remember(self, recipients: Iterable[Recipient]) -> None:
+        for one in recipients:
+            self._window_of[one.delivery_id] = one.window_id
+            self._open[one.window_id] += 1
