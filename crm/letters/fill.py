@@ -1,30 +1,28 @@
 """The press: what is constant is encoded once, a recipient costs a list copy and a join."""
 
-import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Final
 
-from crm.letters.compiled import CompiledLetter, Pieces, checked
+from crm.letters.compiled import CompiledLetter, checked
+from crm.letters.lines import broken, in_eight_bit, in_quoted_printable
 from crm.letters.merge import Kind, Slot
+from crm.letters.sheet import Sheet, value_of
 from crm.mail import message
-from crm.mail.encode import quoted_printable
 
-_BOUNDARY: Final = b"=_letter"
-"""Cannot occur in a body: quoted-printable never writes ``=_``."""
-_SOFT: Final = b"=\r\n"
 _REMEMBERED: Final = 8192
 
 _TO, _SUBJECT, _DATE, _MESSAGE_ID, _UNSUBSCRIBE = 1, 3, 5, 7, 9
 """Places of what always differs, among the parts of a letter."""
+_LINK: Final = Slot("unsubscribe_url")
 
 
 class Press:
     """Prints one mailing's letters. Made once per mailing in a sender; not for several threads."""
 
     def __init__(self, compiled: CompiledLetter, envelope: message.Envelope) -> None:
-        """Encode all that is constant.
+        """Encode the headers; a form of the body is encoded when a letter first needs it.
 
         Raises:
             HeaderFault: the envelope lacks what this kind of letter must say, or is malformed.
@@ -33,36 +31,32 @@ class Press:
         promotional = compiled.kind is Kind.PROMOTIONAL
         mailbox = envelope.unsubscribe_mailbox or ""
         self._mailbox = message.address(mailbox, header="List-Unsubscribe") if promotional else None
+        self._headers = _headers(envelope, promotional=promotional)
         self._subject = compiled.subject
+        self._text, self._html = compiled.text, broken(compiled.html)
         self._date: tuple[datetime | None, bytes] = (None, b"")
-        self._parts = _opening(envelope, promotional=promotional)
-        self._text: dict[Slot, list[int]] = {}
-        self._html: dict[Slot, list[int]] = {}
-        self._add(compiled.text, self._text)
-        self._parts.append(b"\r\n" + message.part_opening(_BOUNDARY, subtype=b"html"))
-        self._add(compiled.html, self._html)
-        self._parts.append(b"\r\n--" + _BOUNDARY + b"--\r\n")
-        slots = {*self._text, *self._html}
-        self._slots = [
-            (slot, self._text.get(slot, []), self._html.get(slot, []))
-            for slot in sorted(slots, key=lambda slot: (slot.name, slot.fallback))
-        ]
 
-    def _add(self, pieces: Pieces, places: dict[Slot, list[int]]) -> None:
-        for part in _body(pieces):
-            if isinstance(part, Slot):
-                places.setdefault(part, []).append(len(self._parts))
-                self._parts.append(b"")
-            else:
-                self._parts.append(part)
+    @cached_property
+    def _quoted(self) -> Sheet:
+        encode = in_quoted_printable
+        return Sheet(self._headers, encode(self._text), encode(self._html))
+
+    @cached_property
+    def _eight_bit(self) -> Sheet:
+        return Sheet(self._headers, in_eight_bit(self._text), in_eight_bit(self._html))
 
     def print(
-        self, values: Mapping[str, str], *, to: str, message_id: str, date: datetime
+        self,
+        values: Mapping[str, str],
+        *,
+        to: str,
+        message_id: str,
+        date: datetime,
+        eight_bit: bool = False,
     ) -> bytes:
         """Return the raw letter: CRLF lines, the last one ended, without the final lone dot.
 
-        No line begins with a dot, so dot-stuffing has nothing to do: send it as it is and write
-        ``.`` CRLF after it.
+        It is dot-stuffed: send it as it is and write ``.`` CRLF after it.
 
         Args:
             values: by field, all of ``CompiledLetter.fields``, and ``unsubscribe_url`` for a
@@ -70,32 +64,28 @@ class Press:
             to: the bare ASCII address, ``Email.value``.
             message_id: ``left@right`` without angle brackets; the same one when tried again.
             date: aware; the moment of sending.
+            eight_bit: whether the relay offers 8BITMIME. A letter whose own lines or values
+                cannot go in 8-bit comes in quoted-printable all the same.
 
         Raises:
             HeaderFault: a value is missing or may not stand in a letter. It names the field.
 
         """
-        parts = self._parts.copy()
+        parts = self._eight_bit.filled(values) if eight_bit else None
+        if parts is None:
+            parts = self._quoted.filled(values) or []
         parts[_TO] = message.address(to, header="To")
         parts[_SUBJECT] = self._subject_line(values)
         parts[_DATE] = self._date_value(date)
         parts[_MESSAGE_ID] = message.message_id(message_id)
         if self._mailbox is not None:
-            link = _value(values, "unsubscribe_url")
+            link = message.url(value_of(values, _LINK), header=_LINK.name)
             parts[_UNSUBSCRIBE] = message.list_unsubscribe_line(link, mailbox=self._mailbox)
-        for slot, in_text, in_html in self._slots:
-            value = _filled(values, slot)
-            encode = _encoded_once if slot.name.endswith("_url") else _encoded
-            text, markup = encode(slot.name, value)
-            for place in in_text:
-                parts[place] = text
-            for place in in_html:
-                parts[place] = markup
         return b"".join(parts)
 
     def _subject_line(self, values: Mapping[str, str]) -> bytes:
         words = [
-            piece if isinstance(piece, str) else checked(piece.name, _filled(values, piece))
+            piece if isinstance(piece, str) else checked(piece.name, value_of(values, piece))
             for piece in self._subject
         ]
         return _subject_line("".join(words))
@@ -107,7 +97,7 @@ class Press:
         return self._date[1]
 
 
-def _opening(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
+def _headers(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
     listed = message.list_lines(envelope) if promotional else b""
     constant = message.PROMOTIONAL_HEADERS if promotional else message.SERVICE_HEADERS
     return [
@@ -121,42 +111,8 @@ def _opening(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
         b"",
         b"\r\n",
         b"",
-        listed + constant + message.body_opening(_BOUNDARY),
+        listed + constant,
     ]
 
 
-def _body(pieces: Pieces) -> Iterator[bytes | Slot]:
-    """Yield a body in quoted-printable, each slot on lines of its own between soft breaks."""
-    at_line_start = True
-    for piece in pieces:
-        if isinstance(piece, Slot):
-            if not at_line_start:
-                yield _SOFT
-            yield piece
-            yield _SOFT
-            at_line_start = True
-        else:
-            yield quoted_printable(piece)
-            at_line_start = piece.endswith("\n")
-
-
-def _value(values: Mapping[str, str], name: str) -> str:
-    try:
-        return values[name]
-    except KeyError:
-        raise message.HeaderFault(name) from None
-
-
-def _filled(values: Mapping[str, str], slot: Slot) -> str:
-    return _value(values, slot.name) or slot.fallback
-
-
-def _encoded_once(name: str, value: str) -> tuple[bytes, bytes]:
-    checked(name, value)
-    markup = html.escape(value, quote=True)
-    encoded = quoted_printable(value)
-    return encoded, encoded if markup == value else quoted_printable(markup)
-
-
-_encoded = lru_cache(_REMEMBERED)(_encoded_once)
 _subject_line = lru_cache(_REMEMBERED)(message.subject_line)

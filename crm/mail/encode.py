@@ -1,12 +1,15 @@
-"""How text becomes mail-safe ASCII: encoded words in headers, quoted-printable in bodies."""
+"""How text goes by mail: encoded words in headers, quoted-printable or 8-bit in bodies."""
 
 import binascii
+import re
 from typing import Final
 
 _WORD_OPEN: Final = b"=?utf-8?b?"
 _WORD_CLOSE: Final = b"?="
 _LINE: Final = 76
 _FOLD: Final = b"\r\n "
+_PLAIN: Final = re.compile(rb"(?:[!-<>-~ \t]*[!-<>-~])?")
+_LEADING_DOT: Final = re.compile(rb"^\.", re.MULTILINE)
 
 _QUOTED: Final = [b"=%02X" % octet for octet in range(256)]
 _TOKENS: Final = [
@@ -53,11 +56,30 @@ def quoted_printable(text: str) -> bytes:
     A line never begins with a dot or with ``From ``: the result goes through SMTP and through
     mailbox files unchanged, and dot-stuffing it does nothing. Source: RFC 2045 6.7.
     """
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return b"\r\n".join([_quoted_line(line.encode()) for line in lines])
+    return b"\r\n".join([_quoted_line(line.encode()) for line in _unbroken(text)])
+
+
+def eight_bit(text: str) -> bytes:
+    """Return ``text`` in UTF-8 with CRLF, dot-stuffed as from the start of a line of the body.
+
+    The caller sees to it that no line is longer than 998 octets.
+    """
+    return _LEADING_DOT.sub(b"..", "\n".join(_unbroken(text)).encode()).replace(b"\n", b"\r\n")
+
+
+def _unbroken(text: str) -> list[str]:
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
 
 def _quoted_line(octets: bytes) -> bytes:
+    if _PLAIN.fullmatch(octets):
+        pieces = [octets[at : at + _LINE - 1] for at in range(0, len(octets), _LINE - 1)]
+        if not any(piece.startswith((b".", b"From ")) for piece in pieces):
+            return b"=\r\n".join(pieces)
+    return _quoted_octets(octets)
+
+
+def _quoted_octets(octets: bytes) -> bytes:
     tokens = [_TOKENS[octet] for octet in octets]
     if tokens and octets[-1] in b" \t":
         tokens[-1] = _QUOTED[octets[-1]]

@@ -56,6 +56,8 @@ class Envelope:
     """``campaign:kind:clinic:sender``, at most four fields, the last one constant for ever."""
     unsubscribe_mailbox: str | None = None
     """Bare address that takes «unsubscribe TOKEN» in the subject of a letter."""
+    bounce_domain: str | None = None
+    """Where letters come back to, each to an address of its own; None: to the sender's address."""
 
     def to_json(self) -> dict[str, str | None]:
         return asdict(self)
@@ -117,13 +119,14 @@ def list_lines(envelope: Envelope) -> bytes:
     return b"".join(lines)
 
 
-def list_unsubscribe_line(unsubscribe_url: str, *, mailbox: bytes) -> bytes:
+def list_unsubscribe_line(link: bytes, *, mailbox: bytes) -> bytes:
     """Return List-Unsubscribe, broken only between its two addresses and never encoded.
+
+    Both have been checked, by ``url`` and ``address``: here nothing is.
 
     The mailto carries the token (the last part of the path) in its subject: local parts may be
     lower-cased on the way and end at 64 octets, subjects do not.
     """
-    link = url(unsubscribe_url, header="List-Unsubscribe")
     token = link[link.rindex(b"/") + 1 :]
     return (
         b"List-Unsubscribe: <%b>,\r\n <mailto:%b?subject=unsubscribe%%20%b>\r\n"
@@ -162,20 +165,21 @@ def date_value(at: datetime) -> bytes:
     return format_datetime(at).encode()
 
 
-def body_opening(boundary: bytes) -> bytes:
-    """Return the MIME headers, the blank line and what stands before the text part."""
+def body_opening(boundary: bytes, *, eight_bit: bool) -> bytes:
+    """Return the MIME headers and the blank line; ``eight_bit`` if either part is."""
     return (
         b"MIME-Version: 1.0\r\n"
         b'Content-Type: multipart/alternative; boundary="' + boundary + b'"\r\n'
-        b"\r\n" + part_opening(boundary, subtype=b"plain")
-    )
+        + (b"Content-Transfer-Encoding: 8bit\r\n" if eight_bit else b"")
+        + b"\r\n"
+    )  # fmt: skip
 
 
-def part_opening(boundary: bytes, *, subtype: bytes) -> bytes:
-    """Return the boundary and the headers of a quoted-printable part."""
+def part_opening(boundary: bytes, *, subtype: bytes, encoding: bytes) -> bytes:
+    """Return the boundary and the headers of a part."""
     return (
         b"--" + boundary + b"\r\n"
         b"Content-Type: text/" + subtype + b"; charset=utf-8\r\n"
-        b"Content-Transfer-Encoding: quoted-printable\r\n"
+        b"Content-Transfer-Encoding: " + encoding + b"\r\n"
         b"\r\n"
     )

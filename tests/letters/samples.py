@@ -59,12 +59,28 @@ def letter_of(*blocks: dict[str, Any], subject: str = SUBJECT) -> CompiledLetter
 
 
 def printed(letter: CompiledLetter, **values: str) -> bytes:
+    return _printed(letter, values, eight_bit=False)
+
+
+def printed_in_8_bit(letter: CompiledLetter, **values: str) -> bytes:
+    return _printed(letter, values, eight_bit=True)
+
+
+def _printed(letter: CompiledLetter, values: dict[str, str], *, eight_bit: bool) -> bytes:
     return Press(letter, ENVELOPE).print(
         VALUES | values,
         to="anna@mail.example",
         message_id="0f8fad5b-d9cb@clinic.example",
         date=SENT_AT,
+        eight_bit=eight_bit,
     )
+
+
+def received(raw: bytes) -> bytes:
+    """Return what the server makes of a letter on the wire. Source: RFC 5321 4.5.2."""
+    lines = raw.removesuffix(b"\r\n").split(b"\r\n")
+    assert b"." not in lines
+    return b"".join(line.removeprefix(b".") + b"\r\n" for line in lines)
 
 
 def subject_of(raw: bytes) -> str:

@@ -77,7 +77,7 @@ def test_a_feedback_id_has_two_to_four_fields_and_a_sender(feedback_id: str) -> 
 
 
 def test_a_long_unsubscribe_address_is_broken_between_the_two_only() -> None:
-    link = "https://crm.clinic.example/u/" + "a" * 300
+    link = b"https://crm.clinic.example/u/" + b"a" * 300
     line = list_unsubscribe_line(link, mailbox=b"unsubscribe@clinic.example")
     token = b"a" * 300
     assert line.split(b"\r\n") == [

@@ -5,7 +5,7 @@ from pathlib import Path
 from crm.letters.compile import compile_letter
 from crm.letters.merge import Kind
 from crm.letters.templates import appointment_confirmed, confirm_address
-from tests.letters.samples import BRAND, DOCUMENT, SUBJECT, letter_of, printed
+from tests.letters.samples import BRAND, DOCUMENT, SUBJECT, letter_of, printed, printed_in_8_bit
 
 FOLDER = Path(__file__).parent
 
@@ -13,14 +13,14 @@ FOLDER = Path(__file__).parent
 def letters() -> dict[str, bytes]:
     """Return the golden letters by file name, as they are printed today."""
     campaign = compile_letter(DOCUMENT, SUBJECT, brand=BRAND, kind=Kind.PROMOTIONAL)
+    dots = letter_of({"type": "text", "html": "<p>{{ first_name | друг }}</p><p>...</p>"})
     visit = appointment_confirmed("ru")
     opt_in = confirm_address("en")
     return {
         "campaign.eml": printed(campaign),
-        "dots.eml": printed(
-            letter_of({"type": "text", "html": "<p>{{ first_name | друг }}</p><p>...</p>"}),
-            first_name="...",
-        ),
+        "campaign-8bit.eml": printed_in_8_bit(campaign),
+        "dots.eml": printed(dots, first_name="..."),
+        "dots-8bit.eml": printed_in_8_bit(dots),
         "visit.eml": printed(
             compile_letter(visit.document, visit.subject, brand=BRAND, kind=Kind.SERVICE),
             when="24 ноября, 10:30",
