@@ -14,7 +14,8 @@ class Clinic(Base, kw_only=True):
     __tablename__ = "clinic"
     __table_args__ = (
         CheckConstraint("id = 1", name="one_row"),
-        CheckConstraint("letters_per_minute BETWEEN 1 AND 1000000", name="pace"),
+        CheckConstraint("letters_per_minute BETWEEN 0 AND 1000000", name="pace"),
+        CheckConstraint("cap_per_month BETWEEN 0 AND 31", name="cap"),
         CheckConstraint("consent_months BETWEEN 1 AND 120", name="term"),
     )
 
@@ -35,8 +36,16 @@ class Clinic(Base, kw_only=True):
     service_email: Mapped[str] = mapped_column(String(254), default="")
     zone: Mapped[str] = mapped_column(String(64), default="Europe/Moscow")
     quiet_from: Mapped[time] = mapped_column(default=time(21))
+    """No promotional letter leaves between these hours; none are quiet where they are equal."""
     quiet_until: Mapped[time] = mapped_column(default=time(9))
     letters_per_minute: Mapped[int] = mapped_column(default=1200)
-    """The most promotional letters the relay is given a minute."""
+    """The most letters the relay is given a minute; 0: no limit."""
+    smart_host: Mapped[bool | None] = mapped_column(default=None)
+    """Whether the relay takes every letter at first, and tells by bounce letters whom it could not
+    reach. None: so it is, unless it stands on this machine."""
+    one_a_day: Mapped[bool] = mapped_column(default=True)
+    """An address gets one promotional letter a day at most."""
+    cap_per_month: Mapped[int] = mapped_column(default=8)
+    """On so many of any 30 days an address gets a promotional letter at most; 0: no such cap."""
     consent_months: Mapped[int] = mapped_column(default=36)
     """The term of a marketing consent (152-FZ art. 5(7): not longer than the purpose needs)."""

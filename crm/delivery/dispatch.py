@@ -19,7 +19,6 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm.clinic.service import details
 from crm.config import Settings
 from crm.delivery import lease, pace, service
 from crm.delivery.crossing import Crossing
@@ -177,8 +176,15 @@ class Sender:
         return self._insist(self._paced)
 
     def _paced(self) -> int:
-        per_minute = details(self.session).letters_per_minute
-        allowed = pace.take(self.session, self.size, per_minute=per_minute, at=self.now())
+        allowed = pace.take(
+            self.session,
+            self.size,
+            provider="other",
+            mailing_id=0,
+            per_minute=None,
+            lane=self.lane,
+            at=self.now(),
+        )
         self.session.commit()
         return allowed
 

@@ -228,13 +228,3 @@ class Retry(Base, kw_only=True):
     """How many were made."""
     reply: Mapped[str | None] = mapped_column(String(200), default=None)
     fence: Mapped[int | None] = mapped_column(ForeignKey("leases.fence"), default=None)
-
-
-class Pace(Base, kw_only=True):
-    """A bucket of letters that may leave now. Its truth is here: an empty broker refills none."""
-
-    __tablename__ = "paces"
-
-    name: Mapped[str] = mapped_column(String(32), primary_key=True)
-    tokens: Mapped[float]
-    filled_at: Mapped[datetime]

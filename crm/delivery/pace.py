@@ -1,32 +1,123 @@
-"""How many letters may leave now. The bucket is a row, so a flushed broker refills nothing."""
+"""How many letters may leave now: buckets in the database, so a flushed broker refills nothing.
+
+A bucket holds two seconds' worth of letters, and one at least, so that no outage ends in a burst.
+A statement locks a window's buckets in the order of their names; what has no limit has no row, and
+two senders never wait for each other at it.
+
+Senders' clocks may differ by ten seconds. A bucket that was filled later than that was filled by a
+clock that has been set back since: it goes on from now, and has gained nothing.
+"""
 
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from crm.delivery.models import Pace
-from crm.delivery.rules import brim, refill
-
-RELAY = "relay"
+from crm.delivery.states import Lane
 
 
-def take(session: Session, wanted: int, *, per_minute: int, at: datetime) -> int:
-    """Take up to ``wanted`` letters out of the relay's bucket; return how many there were."""
-    session.execute(
-        insert(Pace)
-        .values(name=RELAY, tokens=brim(per_minute), filled_at=at)
-        .on_conflict_do_nothing()
-    )
-    bucket = session.scalars(
-        select(Pace)
-        .where(Pace.name == RELAY)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
-    seconds = (at - bucket.filled_at).total_seconds()
-    held = refill(bucket.tokens, seconds=seconds, per_minute=per_minute)
-    taken = min(wanted, int(held))
-    bucket.tokens, bucket.filled_at = held - taken, at
+def take(
+    session: Session,
+    wanted: int,
+    *,
+    provider: str,
+    mailing_id: int,
+    per_minute: int | None,
+    lane: Lane,
+    at: datetime,
+) -> int:
+    """Take up to ``wanted`` letters out of the buckets of a window; return how many there were.
+
+    A bulk letter needs room at the relay, at its provider and in its mailing, and none at rest;
+    it leaves a tenth of the relay's bucket to service letters. A service letter asks the relay
+    only, and may take a minute's worth on credit, which bulk letters then pay.
+
+    Args:
+        session: committed soon after: senders behind the same limit wait for these rows.
+        wanted: letters in the window, at most.
+        provider: of the window's range; letters to several providers are asked for one by one.
+        mailing_id: the mailing.
+        per_minute: the mailing's own speed; None or 0: no limit.
+        lane: the sender's.
+        at: now.
+
+    """
+    values = {
+        "wanted": wanted,
+        "provider": provider,
+        "mailing_id": mailing_id,
+        "per_minute": per_minute,
+        "bulk": lane is Lane.BULK,
+        "at": at,
+    }
+    taken: int = session.scalars(text(_TAKE), values).one()
     return taken
+
+
+def dry(session: Session, *, at: datetime) -> set[str]:
+    """Return the names of what has no letter to give to bulk senders now, or is at rest."""
+    return set(session.scalars(text(DRY), {"at": at}))
+
+
+_TAKE = """
+    WITH limits AS (
+        SELECT name, per_minute, greatest(1, per_minute / 30) AS brim FROM (
+            SELECT 'relay' AS name, CAST(letters_per_minute AS float8) AS per_minute FROM clinic
+            UNION ALL
+            SELECT 'provider:' || name, CAST(CASE
+                WHEN warm_up THEN least(per_hour, target_per_hour) ELSE target_per_hour
+                END AS float8) / 60
+            FROM provider_manners WHERE name = :provider AND :bulk
+            UNION ALL
+            SELECT 'mailing:' || CAST(:mailing_id AS bigint), CAST(:per_minute AS float8)
+            WHERE :bulk
+        ) AS known WHERE per_minute > 0
+    ), resting AS (
+        SELECT FROM paces
+        WHERE rest_until > :at AND rested_at <= :at + interval '10 seconds'
+          AND (name = 'relay' OR name = 'provider:' || :provider AND :bulk)
+    ), held AS (
+        SELECT p.name, p.tokens, p.filled_at FROM paces p JOIN limits USING (name)
+        ORDER BY p.name FOR UPDATE OF p
+    ), buckets AS (
+        SELECT l.name, l.per_minute, h.name IS NULL AS is_new,
+            coalesce(least(brim, h.tokens + greatest(0, behind) * l.per_minute / 60), brim)
+                AS tokens,
+            CASE WHEN behind BETWEEN -10 AND 0 THEN h.filled_at ELSE :at END AS filled_at,
+            CASE WHEN NOT :bulk THEN -l.per_minute
+                 WHEN l.name = 'relay' THEN least(brim / 10, brim - 1)
+                 ELSE 0 END AS kept
+        FROM limits l LEFT JOIN held h USING (name),
+            LATERAL (SELECT CAST(extract(epoch FROM :at - h.filled_at) AS float8)) AS b (behind)
+    ), taken AS (
+        SELECT CASE WHEN EXISTS (SELECT FROM resting) THEN 0
+            ELSE CAST(greatest(0, least(:wanted, floor(min(tokens - kept)))) AS int)
+            END AS letters
+        FROM buckets
+    ), emptied AS (
+        UPDATE paces p
+        SET tokens = b.tokens - letters, filled_at = b.filled_at, per_minute = b.per_minute
+        FROM buckets b, taken WHERE p.name = b.name
+    ), born AS (
+        INSERT INTO paces (name, tokens, filled_at, per_minute, rest_step)
+        SELECT name, tokens - letters, filled_at, per_minute, 0 FROM buckets, taken WHERE is_new
+        ON CONFLICT (name) DO UPDATE SET tokens = paces.tokens - (SELECT letters FROM taken)
+    )
+    SELECT letters FROM taken
+"""
+
+DRY: Final = """
+    SELECT name FROM paces,
+        LATERAL (SELECT greatest(1, per_minute / 30),
+                        CAST(extract(epoch FROM :at - filled_at) AS float8)) AS b (brim, behind)
+    WHERE rest_step > 0 AND rest_until > :at AND rested_at <= :at + interval '10 seconds'
+       OR behind >= -10
+          AND least(brim, tokens + greatest(0, behind) * per_minute / 60)
+              - CASE name WHEN 'relay' THEN least(brim / 10, brim - 1) ELSE 0 END < 1
+"""
+"""The names of what has nothing to give to bulk senders at ``:at``, or is at rest.
+
+For the statement that leases a range: with ``dry AS (…)``, take no range ``r`` for which ``dry``
+has one of ``'relay'``, ``'provider:' || r.provider``, ``'mailing:' || r.mailing_id``.
+"""

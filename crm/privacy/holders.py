@@ -9,6 +9,7 @@ from crm.consent.models import AddressStanding, ConsentEvent, ConsentPayload
 from crm.contacts.models import Address, Contact, ContactAddress
 from crm.db import Base
 from crm.delivery.models import Delivery
+from crm.delivery.pacing_models import PromotionalDay
 from crm.intake.models import Submission
 
 HOLDERS: tuple[type[Base], ...] = (
@@ -22,4 +23,5 @@ HOLDERS: tuple[type[Base], ...] = (
     Appointment,
     Submission,
     Delivery,
+    PromotionalDay,
 )

@@ -1,0 +1,82 @@
+"""How often an address gets a promotional letter: reserved under a key, so that no race is won."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, delete, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Session
+from sqlalchemy.types import BigInteger
+
+from crm.clinic.models import Clinic
+from crm.delivery.pacing_models import PromotionalDay
+
+MONTH: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """The clinic's choice."""
+
+    one_a_day: bool
+    per_month: int
+    """On how many of any 30 days; 0: on all."""
+
+
+def caps_of(clinic: Clinic) -> Caps:
+    return Caps(one_a_day=clinic.one_a_day, per_month=clinic.cap_per_month)
+
+
+def reserve(session: Session, delivery_ids: Collection[int], *, on: date, caps: Caps) -> set[int]:
+    """Give their addresses' day to these letters; return those that must be withheld.
+
+    One statement, for transaction (a): after ``pace.take``, and once in it, so that senders lock
+    in one order. A letter that has the day already, from an earlier try, keeps it. Ask neither
+    for a mailing that is ``uncapped`` nor for a service letter.
+
+    Args:
+        session: flushed, not committed.
+        delivery_ids: of a window.
+        on: today in the clinic's zone.
+        caps: the clinic's.
+
+    """
+    if not caps.one_a_day and not caps.per_month:
+        return set()
+    values = {
+        "ids": list(delivery_ids),
+        "on": on,
+        "since": on - MONTH,
+        "one_a_day": caps.one_a_day,
+        "per_month": caps.per_month,
+    }
+    return set(session.scalars(_RESERVE, values))
+
+
+def forget(session: Session, *, on: date) -> None:
+    """Drop the days that no cap looks at any more."""
+    session.execute(delete(PromotionalDay).where(PromotionalDay.on <= on - MONTH))
+
+
+_RESERVE = text("""
+    WITH letters AS (
+        SELECT id, address_id FROM deliveries WHERE id = ANY(:ids)
+    ), many AS (
+        SELECT l.id FROM letters l JOIN promotional_days p USING (address_id)
+        WHERE :per_month > 0 AND p."on" > :since AND p."on" <> :on
+        GROUP BY l.id HAVING count(*) >= :per_month
+    ), mine AS (
+        SELECT l.id FROM letters l JOIN promotional_days p
+        ON p.address_id = l.address_id AND p."on" = :on AND p.delivery_id = l.id
+    ), booked AS (
+        INSERT INTO promotional_days (address_id, "on", delivery_id)
+        SELECT address_id, :on, id FROM letters WHERE id NOT IN (SELECT id FROM many)
+        ORDER BY address_id
+        ON CONFLICT DO NOTHING RETURNING delivery_id
+    )
+    SELECT id FROM letters
+    WHERE id IN (SELECT id FROM many)
+       OR :one_a_day AND id NOT IN (SELECT delivery_id FROM booked UNION ALL SELECT id FROM mine)
+""").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))

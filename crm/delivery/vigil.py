@@ -1,0 +1,118 @@
+"""When a mailing is held: by what its refusals and complaints say of it. Pure."""
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from crm.errors import later
+from crm.mail.refusal import Refusal
+
+UNWANTED: Final = later(
+    "A mail provider refuses these letters as unwanted or unproven. Read its replies on this page, "
+    "put right what they name (SPF, DKIM, the list itself), then resume."
+)
+NOBODY_THERE: Final = later(
+    "Too many of these addresses do not exist: 5 in 100 or more. Find out where the list comes "
+    "from and take the old addresses out; then resume, or stop."
+)
+COMPLAINED: Final = later(
+    "Too many people mark this letter as spam: 2 in 1000 or more. Whoever gets the rest will do "
+    "the same; stop it, unless you know the cause and have removed it."
+)
+
+FIRST: Final = 200
+STRETCH: Final = 500
+_HARD_SHARE: Final = 0.05
+_POLICY_STRETCH: Final = 100
+_POLICY_MOST: Final = 5
+_POLICY_RUN: Final = 3
+_COMPLAINTS_LEAST: Final = 3
+_COMPLAINTS_SHARE: Final = 0.002
+
+PROBE_PAUSE: Final = timedelta(minutes=15)
+"""How long bounce letters are waited for after the first 200."""
+
+
+@dataclass(slots=True)
+class _Provider:
+    letters: int = 0
+    policy_at: deque[int] = field(default_factory=lambda: deque(maxlen=_POLICY_MOST))
+    """Which of its letters were refused by policy, counted from 1."""
+    run: int = 0
+
+
+@dataclass(slots=True)
+class Vigil:
+    """One sender's memory of one mailing's replies, in the order in which they came.
+
+    Each sender keeps its own, and one that starts anew is as strict as at the beginning: the
+    share is the same. Make a new one when a held mailing was resumed: a person has judged what
+    came before.
+    """
+
+    letters: int = 0
+    hard_at: deque[int] = field(
+        default_factory=lambda: deque(maxlen=round(STRETCH * _HARD_SHARE)),
+    )
+    """Which letters were refused for an address that does not exist, counted from 1."""
+    providers: defaultdict[str, _Provider] = field(default_factory=lambda: defaultdict(_Provider))
+
+    def heed(self, provider: str, refusal: Refusal | None) -> str | None:
+        """Take in how one letter was answered (None: accepted); return why to hold, or None.
+
+        Letters that no server has answered do not belong here.
+        """
+        self.letters += 1
+        known = self.providers[provider]
+        known.letters += 1
+        if refusal is not Refusal.POLICY:
+            known.run = 0
+        if refusal is Refusal.POLICY:
+            known.run += 1
+            known.policy_at.append(known.letters)
+            return UNWANTED if _repeats(known) else None
+        if refusal is Refusal.NO_SUCH_ADDRESS:
+            self.hard_at.append(self.letters)
+            return NOBODY_THERE if self._too_many_hard() else None
+        return None
+
+    def _too_many_hard(self) -> bool:
+        if self.letters <= FIRST:
+            return len(self.hard_at) >= FIRST * _HARD_SHARE
+        full = len(self.hard_at) == self.hard_at.maxlen
+        return full and self.letters - self.hard_at[0] < STRETCH
+
+
+def _repeats(known: _Provider) -> bool:
+    if known.run >= _POLICY_RUN:
+        return True
+    full = len(known.policy_at) == _POLICY_MOST
+    return full and known.letters - known.policy_at[0] < _POLICY_STRETCH
+
+
+def after_bounces(bounced: int, *, handed_over: int) -> str | None:
+    """Return why to hold a mailing whose bounce letters have come in by post, or None.
+
+    For a relay that answers 250 to all: asked at the end of ``probe_until``'s pause.
+    """
+    return NOBODY_THERE if 0 < handed_over * _HARD_SHARE <= bounced else None
+
+
+def after_complaints(complaints: int, *, accepted: int) -> str | None:
+    """Return why to hold a mailing with so many complaints, or None."""
+    many = complaints >= _COMPLAINTS_LEAST and complaints >= accepted * _COMPLAINTS_SHARE
+    return COMPLAINED if many else None
+
+
+def probe_until(
+    handed_over: int, *, probed_until: datetime | None, at: datetime
+) -> datetime | None:
+    """Return until when a mailing behind a smart host waits for bounce letters.
+
+    None as long as it has not handed over 200. Once set it stands: what ``probed_until`` says is
+    given back, past or not, so that a mailing waits once.
+    """
+    if probed_until is not None or handed_over < FIRST:
+        return probed_until
+    return at + PROBE_PAUSE
