@@ -1,0 +1,1 @@
+"""What the benchmarks share: the product's processes, people by the thousand, sinks, figures."""

@@ -1,0 +1,35 @@
+"""One letter of the product as it is on the wire, for its size."""
+
+import email
+import email.policy
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from bench.rig.product import running
+from devtools.catcher import Sink
+
+ENOUGH = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Octets of one letter."""
+
+    on_the_wire: int
+    as_8bit: int
+    """With the transfer encoding of its parts undone: what it costs where 8BITMIME is offered."""
+
+
+def size_of_a_letter(engine: Engine) -> Size:
+    """Send a few letters into a catcher and measure one."""
+    with Sink() as catcher, running(engine, catcher.url, warm_up=ENOUGH):
+        raw = catcher.messages()[0].raw
+    letter = email.message_from_bytes(raw, policy=email.policy.default)
+    saved = 0
+    for part in letter.walk():
+        if not part.is_multipart():
+            packed = str(part.get_payload())
+            saved += len(packed.encode("utf-8", "surrogateescape"))
+            saved -= len(part.get_content().encode())
+    return Size(on_the_wire=len(raw), as_8bit=len(raw) - saved)

@@ -1,0 +1,109 @@
+"""A clinic in an empty database that writes as durably as a real one, with nothing to slow it."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import time
+
+from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from crm import clock, migrations
+from crm.clinic.models import Clinic
+from crm.clinic.service import details
+from crm.staff.models import Staff
+from devtools.terminal import working
+
+DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
+UNLIMITED = 0
+MOST = 1_000_000
+"""Letters a minute, where the clinic has no word for "as fast as it goes"."""
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[Engine]:
+    """The database of DATABASE_URL with the schema and a clinic in it.
+
+    Ends the benchmark with a sentence where it is not empty or does not write durably.
+    """
+    engine = create_engine(os.environ["DATABASE_URL"])
+    with working("Making the schema"), engine.begin() as connection:
+        _must_be_durable(connection)
+        _must_be_empty(connection)
+        migrations.migrate(connection)
+    with Session(engine) as session:
+        _set_up(session)
+        session.commit()
+    yield engine
+    engine.dispose()
+
+
+def tidy(engine: Engine) -> None:
+    """Do now what autovacuum would have done to a system that is not seconds old."""
+    with working("Vacuuming"), engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(text("VACUUM ANALYZE"))
+        connection.execute(text("CHECKPOINT"))
+
+
+def postmaster(engine: Engine) -> int:
+    """Return the process that all of PostgreSQL's descend from; it has to run on this machine."""
+    with engine.connect() as connection:
+        backend = connection.scalar(text("SELECT pg_backend_pid()"))
+    try:
+        with open(f"/proc/{backend}/stat") as file:
+            return int(file.read().rpartition(")")[2].split()[1])
+    except FileNotFoundError:
+        raise SystemExit("PostgreSQL runs elsewhere: its cost cannot be seen from here.") from None
+
+
+def version(engine: Engine) -> str:
+    """Return PostgreSQL's version, such as 18.1."""
+    with engine.connect() as connection:
+        return str(connection.scalar(text("SHOW server_version"))).split()[0]
+
+
+def _must_be_durable(connection: Connection) -> None:
+    for name in DURABLE:
+        if connection.scalar(text(f"SHOW {name}")) != "on":
+            raise SystemExit(f"PostgreSQL runs with {name} off: benchmarks write as clinics do.")
+
+
+def _must_be_empty(connection: Connection) -> None:
+    if connection.scalar(text("SELECT to_regclass('contacts')")) is not None:
+        raise SystemExit("The database is in use: benchmarks begin with an empty one.")
+
+
+def _set_up(session: Session) -> None:
+    clinic = details(session)
+    clinic.name = "Клиника «Север»"
+    clinic.legal_name = "ООО «Север»"
+    clinic.inn = "7899012340"
+    clinic.postal_address = "190000, Санкт-Петербург, Речная ул., 12"
+    clinic.phone = "+78120000000"
+    clinic.email = "info@clinic.example"
+    clinic.news_email = "news@clinic.example"
+    clinic.service_email = "priem@clinic.example"
+    clinic.site_url = "https://clinic.example"
+    clinic.quiet_from = clinic.quiet_until = time(0)
+    session.flush()
+    _without_limits(session, clinic)
+    session.add(
+        Staff(
+            email="bench@clinic.example",
+            name="Мария Сергеева",
+            fs_uniquifier="bench",
+            created_at=clock.now(),
+        )
+    )
+    session.flush()
+
+
+def _without_limits(session: Session, clinic: Clinic) -> None:
+    try:
+        with session.begin_nested():
+            clinic.letters_per_minute = UNLIMITED
+    except IntegrityError:
+        session.refresh(clinic)
+        clinic.letters_per_minute = MOST

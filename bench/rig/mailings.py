@@ -1,0 +1,78 @@
+"""Launching mailings as the product does, and reading its books."""
+
+from sqlalchemy import Engine, select
+from sqlalchemy.orm import Session
+
+from bench.rig.letter import ENVELOPE, promotion
+from bench.rig.processes import wait_for
+from crm import clock
+from crm.campaigns import audience
+from crm.campaigns import service as campaigns
+from crm.campaigns.models import Campaign
+from crm.config import Settings
+from crm.consent.rules import Purpose
+from crm.delivery import service as delivery
+from crm.delivery.models import Mailing
+from crm.staff.models import Staff
+
+SETTLED_S = 60.0
+
+
+def launched(engine: Engine, settings: Settings, *, letters: int | None = None) -> int:
+    """Launch a mailing to everybody, or to the first ``letters``; return its id. Committed."""
+    with Session(engine) as session:
+        at = clock.now()
+        mailing = _scheduled(session, settings)
+        people = audience.people(at=at)
+        delivery.enlist(
+            session, mailing, people if letters is None else people.limit(letters), at=at
+        )
+        session.commit()
+        return mailing.id
+
+
+def campaign_due(engine: Engine, settings: Settings) -> int:
+    """Write an approved campaign that is due now; return its mailing's id. Committed."""
+    with Session(engine) as session:
+        mailing = _scheduled(session, settings)
+        at = clock.now()
+        session.add(
+            Campaign(
+                name="Осенний осмотр",
+                document={},
+                created_by=session.scalars(select(Staff.id).limit(1)).one(),
+                created_at=at,
+                updated_at=at,
+                mailing_id=mailing.id,
+            )
+        )
+        session.commit()
+        return mailing.id
+
+
+def launch_due(engine: Engine) -> None:
+    """Launch what is due, as the house's tick does; committed like there."""
+    with Session(engine) as session:
+        while campaigns.launch_next(session, at=clock.now()):
+            session.commit()
+        session.commit()
+
+
+def accepted(engine: Engine, mailing_id: int) -> int:
+    """Wait until all of a mailing has ended; return how many letters the relay took."""
+    tallies: list[delivery.Tally] = []
+
+    def has_ended() -> bool:
+        with Session(engine) as session:
+            tallies.append(delivery.tally(session, mailing_id))
+        return tallies[-1].settled == tallies[-1].planned
+
+    wait_for("the books of the mailing", has_ended, timeout_s=SETTLED_S)
+    return tallies[-1].accepted
+
+
+def _scheduled(session: Session, settings: Settings) -> Mailing:
+    at = clock.now()
+    return delivery.schedule(
+        session, promotion(settings), ENVELOPE, purpose=Purpose.MARKETING, due_at=at, at=at
+    )
