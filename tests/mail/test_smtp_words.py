@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from crm.mail.smtp import Relay
 from crm.mail.smtp.reply import Garbled, Reply, ReplyReader
-from crm.mail.smtp.verdict import Kind, judged, presentable
+from crm.mail.smtp.verdict import Kind, Stage, judged, presentable
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_a_long_answer_costs_little_and_is_cut() -> None:
 def test_the_enhanced_code_is_told_apart_from_the_text(
     line: bytes, enhanced: str | None, text: str
 ) -> None:
-    verdict = judged(Reply(550, (line,)))
+    verdict = judged(Reply(550, (line,)), stage=Stage.RCPT)
     assert (verdict.kind, verdict.enhanced, verdict.text) == (Kind.REJECTED, enhanced, text)
 
 

@@ -1,4 +1,4 @@
-"""From a relay's name to a line that may be spoken on: DNS, TCP, greeting, TLS, sign-in."""
+"""From a relay's name to a connection that may be spoken on: DNS, TCP, greeting, TLS, sign-in."""
 
 import base64
 import errno
@@ -9,15 +9,14 @@ import threading
 import time
 from collections.abc import Iterable
 from functools import cache
-from math import inf
 
 from crm.errors import later
-from crm.mail.smtp.line import Line, Stage
+from crm.mail.smtp import patience
 from crm.mail.smtp.reply import Garbled, Reply
 from crm.mail.smtp.verdict import Verdict, not_handed_over
 from crm.mail.smtp.wait import READ, WRITE, Deadline, Talk, Wait
+from crm.mail.smtp.wire import Wire
 
-_ADDRESS_PATIENCE_S = 10.0
 _LOOK_AGAIN_S = 0.005
 
 _Address = tuple[int, int, int, tuple[str | int, ...] | tuple[int, bytes]]
@@ -31,25 +30,24 @@ class Failed(Exception):  # noqa: N818 - what happened on the wire, not a fault 
         self.verdict = verdict
 
 
-def open_line(line: Line) -> Talk[None]:
+def open_wire(wire: Wire) -> Talk[None]:
     """Open or open again. Raises: `Failed` with not_handed_over; the line is closed then."""
-    line.hang_up()
+    wire.hang_up()
     try:
-        line.attach((yield from _connect(line.relay.host, line.relay.port)))
-        if line.relay.implicit_tls:
-            yield from _encrypt(line)
-        greeting = yield from line.hear()
+        wire.attach((yield from _connect(wire.relay.host, wire.relay.port)))
+        if wire.relay.implicit_tls:
+            yield from _encrypt(wire)
+        greeting = yield from wire.hear(patience_s=patience.TALK_S)
         if greeting.code != 220:
             raise Failed(not_handed_over(later("The relay does not take letters now"), greeting))
-        yield from _introduce(line)
-        if line.relay.starttls:
-            yield from _start_tls(line)
-        if line.relay.username:
-            yield from _sign_in(line, line.relay.username, line.relay.password or "")
+        yield from _introduce(wire)
+        if wire.relay.starttls:
+            yield from _start_tls(wire)
+        if wire.relay.username:
+            yield from _sign_in(wire, wire.relay.username, wire.relay.password or "")
     except BaseException:
-        line.hang_up()
+        wire.hang_up()
         raise
-    line.stage = Stage.IDLE
 
 
 class _Lookup(threading.Thread):
@@ -87,7 +85,10 @@ def _addresses(host: str, port: int) -> Talk[list[_Address]]:
     if lookup is None or not lookup.is_alive():
         lookup = _lookups[host, port] = _Lookup(host, port)
         lookup.start()
+    until = time.monotonic() + patience.LOOKUP_S
     while lookup.is_alive():
+        if time.monotonic() > until:
+            raise Deadline
         yield Wait(None, 0, time.monotonic() + _LOOK_AGAIN_S)
     if not lookup.found:
         raise Failed(not_handed_over(f"The relay's name was not found: {lookup.fault}"))
@@ -98,10 +99,9 @@ def _connect(host: str, port: int) -> Talk[socket.socket]:
     """Return a socket connected to the first address that answers."""
     addresses = yield from _addresses(host, port)
     reason = ""
-    for left, address in zip(reversed(range(len(addresses))), addresses, strict=True):
-        until = time.monotonic() + _ADDRESS_PATIENCE_S if left else inf
+    for address in addresses:
         try:
-            return (yield from _connect_to(address, until))
+            return (yield from _connect_to(address))
         except Deadline:
             reason = "it did not answer in time"
         except OSError as fault:
@@ -109,7 +109,7 @@ def _connect(host: str, port: int) -> Talk[socket.socket]:
     raise Failed(not_handed_over(f"The relay could not be reached: {reason}"))
 
 
-def _connect_to(address: _Address, until: float) -> Talk[socket.socket]:
+def _connect_to(address: _Address) -> Talk[socket.socket]:
     family, kind, proto, where = address
     sock = socket.socket(family, kind, proto)
     try:
@@ -117,7 +117,7 @@ def _connect_to(address: _Address, until: float) -> Talk[socket.socket]:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         code = sock.connect_ex(where)
         if code == errno.EINPROGRESS:
-            yield Wait(sock, WRITE, until)
+            yield Wait(sock, WRITE, time.monotonic() + patience.CONNECT_S)
             code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code:
             raise OSError(code, os.strerror(code))
@@ -127,21 +127,21 @@ def _connect_to(address: _Address, until: float) -> Talk[socket.socket]:
     return sock
 
 
-def _introduce(line: Line) -> Talk[None]:
+def _introduce(wire: Wire) -> Talk[None]:
     """EHLO, or HELO where that is not known; keeps what the server offers."""
-    name = _own_name(line.sock)
-    reply = yield from line.ask(b"EHLO " + name)
+    name = _own_name(wire.sock)
+    reply = yield from wire.ask(b"EHLO " + name)
     if reply.code // 100 == 5 and reply.code != 554:
-        reply = yield from line.ask(b"HELO " + name)
+        reply = yield from wire.ask(b"HELO " + name)
         reply = Reply(reply.code, reply.lines[:1])
     if reply.code != 250:
         raise Failed(not_handed_over(later("The relay does not take letters now"), reply))
-    line.features = {}
+    wire.features = {}
     for offer in reply.lines[1:]:
         keyword, _, options = offer.decode("ascii", "replace").upper().strip().partition(" ")
         if keyword.startswith("AUTH="):  # as written before RFC 2554, still met
             keyword, options = "AUTH", f"{keyword[5:]} {options}"
-        line.features[keyword] = f"{line.features.get(keyword, '')} {options}".strip()
+        wire.features[keyword] = f"{wire.features.get(keyword, '')} {options}".strip()
 
 
 def _own_name(sock: socket.socket) -> bytes:
@@ -153,26 +153,26 @@ def _own_name(sock: socket.socket) -> bytes:
     return (f"[IPv6:{address}]" if ":" in address else f"[{address}]").encode("ascii")
 
 
-def _start_tls(line: Line) -> Talk[None]:
-    if "STARTTLS" not in line.features:
+def _start_tls(wire: Wire) -> Talk[None]:
+    if "STARTTLS" not in wire.features:
         raise Failed(not_handed_over(later("The relay does not offer STARTTLS.")))
-    reply = yield from line.ask(b"STARTTLS")
+    reply = yield from wire.ask(b"STARTTLS")
     if reply.code != 220:
         raise Failed(not_handed_over(later("The relay refuses STARTTLS"), reply))
-    line.must_be_silent()  # what was slipped in before the handshake is nobody's word
-    yield from _encrypt(line)
-    yield from _introduce(line)
+    wire.must_be_silent()  # what was slipped in before the handshake is nobody's word
+    yield from _encrypt(wire)
+    yield from _introduce(wire)
 
 
-def _encrypt(line: Line) -> Talk[None]:
-    context = line.tls or _verifying()
-    letters, features = line.letters, line.features
+def _encrypt(wire: Wire) -> Talk[None]:
+    context = wire.tls or _verifying()
+    letters, features = wire.letters, wire.features
     try:
         sock = context.wrap_socket(
-            line.sock, server_hostname=line.relay.host, do_handshake_on_connect=False
+            wire.sock, server_hostname=wire.relay.host, do_handshake_on_connect=False
         )
-        line.attach(sock)
-        line.letters, line.features = letters, features
+        wire.attach(sock)
+        wire.letters, wire.features = letters, features
         yield from _shake_hands(sock)
     except ssl.SSLCertVerificationError as fault:
         text = f"The relay's certificate was refused: {fault.verify_message}"
@@ -183,13 +183,14 @@ def _encrypt(line: Line) -> Talk[None]:
 
 
 def _shake_hands(sock: ssl.SSLSocket) -> Talk[None]:
+    until = time.monotonic() + patience.TALK_S
     while True:
         try:
             return sock.do_handshake()
         except ssl.SSLWantReadError:
-            yield Wait(sock, READ)
+            yield Wait(sock, READ, until)
         except ssl.SSLWantWriteError:
-            yield Wait(sock, WRITE)
+            yield Wait(sock, WRITE, until)
 
 
 @cache
@@ -197,19 +198,19 @@ def _verifying() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _sign_in(line: Line, username: str, password: str) -> Talk[None]:
-    offered = line.features.get("AUTH", "").split()
+def _sign_in(wire: Wire, username: str, password: str) -> Talk[None]:
+    offered = wire.features.get("AUTH", "").split()
     if "PLAIN" in offered:
         answers = [_b64(f"\0{username}\0{password}")]
-        reply = yield from line.ask(b"AUTH PLAIN " + answers[0])
+        reply = yield from wire.ask(b"AUTH PLAIN " + answers[0])
     elif "LOGIN" in offered:
         answers = [_b64(username), _b64(password)]
-        reply = yield from line.ask(b"AUTH LOGIN")
+        reply = yield from wire.ask(b"AUTH LOGIN")
     else:
         raise Failed(not_handed_over(later("The relay offers no sign-in with a password.")))
     for answer in answers:
         if reply.code == 334:
-            reply = yield from line.ask(answer)
+            reply = yield from wire.ask(answer)
     if reply.code != 235:
         secrets = [password, *(answer.decode("ascii") for answer in answers)]
         raise Failed(_sign_in_refused(reply, secrets))

@@ -28,6 +28,17 @@ class Kind(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+class Stage(StrEnum):
+    """What the server was answering, or not, when an attempt ended."""
+
+    CONNECTION = "connection"
+    MAIL = "mail"
+    RCPT = "rcpt"
+    DATA = "data"
+    """The command and the body: all from it to the dot."""
+    DOT = "dot"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How one attempt to hand over one letter ended.
@@ -41,31 +52,42 @@ class Verdict:
     enhanced: str | None
     text: str
     relay_wide: bool
+    stage: Stage
 
 
-def judged(reply: Reply, *, private: Iterable[str] = (), relay_wide: bool = False) -> Verdict:
+def judged(reply: Reply, *, stage: Stage, private: Iterable[str] = ()) -> Verdict:
     """Return what a 2xx, 4xx or 5xx reply means for the letter it answers."""
     kind = {2: Kind.ACCEPTED, 4: Kind.LATER, 5: Kind.REJECTED}[reply.code // 100]
-    wide = relay_wide or reply.code in _RELAY_CODES
-    return Verdict(kind, reply.code, reply.enhanced, presentable(reply.text, private), wide)
+    wide = stage is Stage.MAIL or reply.code in _RELAY_CODES
+    text = presentable(reply.text, private)
+    return Verdict(kind, reply.code, reply.enhanced, text, wide, stage)
 
 
-def not_handed_over(text: str, reply: Reply | None = None) -> Verdict:
+def not_handed_over(
+    text: str,
+    reply: Reply | None = None,
+    *,
+    stage: Stage = Stage.CONNECTION,
+    relay_wide: bool = True,
+) -> Verdict:
     """Return the verdict before the dot: the server has nothing, the letter may be tried again."""
-    if reply is None:
-        return Verdict(Kind.NOT_HANDED_OVER, None, None, presentable(text), True)
-    whole = presentable(f"{text}: {reply.text}")
-    return Verdict(Kind.NOT_HANDED_OVER, reply.code, reply.enhanced, whole, True)
+    code, enhanced = None, None
+    if reply is not None:
+        code, enhanced, text = reply.code, reply.enhanced, f"{text}: {reply.text}"
+    whole = presentable(text)
+    return Verdict(Kind.NOT_HANDED_OVER, code, enhanced, whole, relay_wide, stage)
 
 
-def refused_here(code: int, enhanced: str, text: str, *, relay_wide: bool = False) -> Verdict:
+def refused_here(
+    code: int, enhanced: str, text: str, *, stage: Stage, relay_wide: bool = False
+) -> Verdict:
     """Return the verdict that we give ourselves, before the server is asked."""
-    return Verdict(Kind.REJECTED, code, enhanced, text, relay_wide)
+    return Verdict(Kind.REJECTED, code, enhanced, text, relay_wide, stage)
 
 
 def uncertain(text: str) -> Verdict:
     """Return the verdict after the dot without a whole answer: the letter may have arrived."""
-    return Verdict(Kind.UNCERTAIN, None, None, presentable(text), False)
+    return Verdict(Kind.UNCERTAIN, None, None, presentable(text), False, Stage.DOT)
 
 
 def presentable(text: str, private: Iterable[str] = ()) -> str:

@@ -5,17 +5,18 @@ the dot the caller looks at consent for the last time. Each line tells its own s
 it is said per round trip is decided in `_hand_in` and nowhere else.
 """
 
-import re
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from crm.errors import later
+from crm.mail.smtp.letter import Letter
 from crm.mail.smtp.line import Interrupted, Line, Lost, Stage
-from crm.mail.smtp.opening import Failed, open_line
+from crm.mail.smtp.opening import Failed, open_wire
 from crm.mail.smtp.reply import Garbled, Reply
+from crm.mail.smtp.verdict import Stage as At
 from crm.mail.smtp.verdict import Verdict, judged, not_handed_over, refused_here, uncertain
 from crm.mail.smtp.wait import WRITE, Deadline, Talk, Wait, drive
+from crm.mail.smtp.wire import told
 
 REPLY_PATIENCE_S = 300.0
 """For the answer to the dot; RFC 5321 4.5.3.2.6 allows the server ten minutes."""
@@ -23,35 +24,7 @@ REPLY_PATIENCE_S = 300.0
 _CLOSE_PATIENCE_S = 1.0
 _LARGE = 32_768
 _DOT = b".\r\n"
-_LONE_DOT = re.compile(rb"\n\.\r?\n")
-_ADDRESS = re.compile(r"[!-;=?-~]{1,320}")
 _MISTAKES = (Lost, Garbled, Deadline, OSError)
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """One letter to one recipient.
-
-    `body` is the whole message, dot-stuffed, every line ended by CRLF, without the final dot.
-    An empty `sender` is the null return path.
-
-    Raises: ValueError for an address that could break out of its command (IDN must be A-labels),
-    and for a body that would end itself, or would not let the dot end it.
-    """
-
-    sender: str = field(repr=False)
-    recipient: str = field(repr=False)
-    body: bytes = field(repr=False)
-
-    def __post_init__(self) -> None:
-        if self.sender and not _ADDRESS.fullmatch(self.sender):
-            raise ValueError("The sender's address cannot be written in an SMTP command.")
-        if not _ADDRESS.fullmatch(self.recipient):
-            raise ValueError("The recipient's address cannot be written in an SMTP command.")
-        if not self.body.endswith(b"\r\n"):
-            raise ValueError("A body must end with CRLF.")
-        if self.body.startswith((b".\r\n", b".\n")) or _LONE_DOT.search(self.body):
-            raise ValueError("A body must not hold a line of a single dot.")
 
 
 def offer(
@@ -70,7 +43,7 @@ def offer(
         raise ValueError("A line carries one letter at a time: gather the replies first.")
     for line, letter in pairs:
         line.verdict = None
-        line.private = _locals(letter)
+        line.private = letter.private()
         if line.ready:
             line.cut()
     talks = [_settled(line, _hand_in(line, letter), not_handed_over) for line, letter in pairs]
@@ -99,7 +72,7 @@ def dot(line: Line) -> bool:
         else:
             line.verdict = not_handed_over(later("The relay does not read what it is sent."))
     except _MISTAKES as fault:
-        line.verdict = not_handed_over(_told(fault))
+        line.verdict = not_handed_over(told(fault))
     line.cut()
     return False
 
@@ -153,19 +126,19 @@ def _settled(
         line.verdict = failed.verdict
     except _MISTAKES as fault:
         line.cut()
-        line.verdict = broken(_told(fault))
+        line.verdict = broken(told(fault))
 
 
 def _hand_in(line: Line, letter: Letter) -> Talk[Verdict | None]:
     reply = yield from _mail(line, letter)
     if reply.code // 100 != 2:
-        return _refused(line, reply, relay_wide=True)
+        return _refused(line, reply, At.MAIL)
     reply = yield from line.ask(b"RCPT TO:<" + letter.recipient.encode("ascii") + b">")
     if reply.code // 100 != 2:
-        return _refused(line, reply)
+        return _refused(line, reply, At.RCPT)
     reply = yield from line.ask(b"DATA")
     if reply.code != 354:
-        return _refused(line, reply)
+        return _refused(line, reply, At.DATA)
     return (yield from _pour(line, letter.body))
 
 
@@ -178,7 +151,8 @@ def _mail(line: Line, letter: Letter) -> Talk[Reply]:
                 return reply
         except (Lost, Garbled, OSError):
             pass
-    yield from open_line(line)
+    yield from open_wire(line)
+    line.stage = Stage.IDLE
     return (yield from line.ask(_mail_command(line, letter)))
 
 
@@ -189,14 +163,13 @@ def _mail_command(line: Line, letter: Letter) -> bytes:
     if "SIZE" in line.features:
         limit = line.features["SIZE"]
         if limit.isdecimal() and 0 < int(limit) < size:
-            raise Failed(
-                refused_here(552, "5.3.4", later("The letter is larger than the relay takes."))
-            )
+            text = later("The letter is larger than the relay takes.")
+            raise Failed(refused_here(552, "5.3.4", text, stage=At.MAIL))
         command += b" SIZE=%d" % size
     if not letter.body.isascii():
         if "8BITMIME" not in line.features:
             text = later("The relay takes letters of 7 bits only.")
-            raise Failed(refused_here(554, "5.6.3", text, relay_wide=True))
+            raise Failed(refused_here(554, "5.6.3", text, stage=At.MAIL, relay_wide=True))
         command += b" BODY=8BITMIME"
     line.letters += 1
     return command
@@ -223,10 +196,10 @@ def _conclude(line: Line) -> Talk[Verdict | None]:
         line.hang_up()
     else:
         line.rest()
-    return judged(reply, private=line.private)
+    return judged(reply, stage=At.DOT, private=line.private)
 
 
-def _refused(line: Line, reply: Reply, *, relay_wide: bool = False) -> Verdict:
+def _refused(line: Line, reply: Reply, stage: At) -> Verdict:
     """Return the verdict of a refusal; the line lives on, unless the server leaves."""
     if reply.code // 100 not in (4, 5):
         raise Garbled
@@ -234,14 +207,14 @@ def _refused(line: Line, reply: Reply, *, relay_wide: bool = False) -> Verdict:
         line.hang_up()
     else:
         line.reset_transaction()
-    return judged(reply, private=line.private, relay_wide=relay_wide)
+    return judged(reply, stage=stage, private=line.private)
 
 
 def _too_early(line: Line, reply: Reply | None) -> Verdict:
     """Return the verdict of an answer that came while the body still lacked its dot."""
     if reply is None or reply.code // 100 not in (4, 5):
         return not_handed_over(later("The relay answered before the letter was complete."))
-    return judged(reply, private=line.private)
+    return judged(reply, stage=At.DATA, private=line.private)
 
 
 def _leave(line: Line) -> Talk[None]:
@@ -254,16 +227,3 @@ def _leave(line: Line) -> Talk[None]:
         pass
     finally:
         line.hang_up()
-
-
-def _told(fault: Exception) -> str:
-    if isinstance(fault, Deadline):
-        return later("The relay did not answer in time.")
-    if isinstance(fault, Garbled):
-        return later("The relay's answer could not be understood.")
-    return later("The relay closed the connection.")
-
-
-def _locals(letter: Letter) -> tuple[str, ...]:
-    """Return what stands before the @: servers like to repeat it alone."""
-    return tuple(address.rpartition("@")[0] for address in (letter.recipient, letter.sender))
