@@ -35,7 +35,12 @@ ABOUT_A_PERSON: Final = frozenset({"rcpt", "dot"})
 
 _STATUS: Final = re.compile(r"(?<![\d.])([245])\.(\d{1,3}\.\d{1,3})(?![\d.])")
 _ADDRESS: Final = re.compile(r"\S*@\S*")
+_READ: Final = 1000
+"""Characters: a report may be as long as its sender likes."""
 
+_OUR_STATUSES: Final = frozenset({"1.7", "1.8", "1.9", "7.8"})
+_SIGN_IN: Final = frozenset({530, 534, 535, 538})
+"""Of our sender and our sign-in, whatever the words."""
 _BY_WORDS: Final = (
     (words.GREYLISTED, Refusal.GREYLISTED),
     (words.OUR_SENDER, Refusal.OUR_FAULT),
@@ -52,14 +57,14 @@ _BY_WORDS: Final = (
 """The first that is found decides: what speaks of us before what speaks of a person."""
 _BY_STATUS: Final = {
     **dict.fromkeys(("1.1", "1.2", "1.3", "1.6", "1.10", "4.4"), Refusal.NO_SUCH_ADDRESS),
-    **dict.fromkeys(("1.7", "1.8", "1.9", "2.3", "3.4", "7.8"), Refusal.OUR_FAULT),
+    **dict.fromkeys(("2.3", "3.4"), Refusal.OUR_FAULT),
     **dict.fromkeys(("5.3", "7.28", "7.500", "7.650", "7.651"), Refusal.RATE_LIMITED),
     "2.2": Refusal.MAILBOX_FULL,
     "5.0": Refusal.OTHER,
 }
 _BY_SUBJECT: Final = {"5": Refusal.OUR_FAULT, "6": Refusal.OUR_FAULT, "7": Refusal.POLICY}
 _BY_CODE: Final = {
-    **dict.fromkeys((500, 501, 502, 503, 504, 530, 534, 535, 538, 555), Refusal.OUR_FAULT),
+    **dict.fromkeys((500, 501, 502, 503, 504, 555), Refusal.OUR_FAULT),
     552: Refusal.MAILBOX_FULL,
 }
 
@@ -82,9 +87,9 @@ def classify(code: int | None, enhanced: str | None, text: str, *, stage: str) -
     """
     status = _STATUS.search(enhanced or text)
     family, detail = (status[1], status[2]) if status else ("", "")
-    said = " ".join(_ADDRESS.sub("*", text.lower()).split())
+    said = " ".join(_ADDRESS.sub("*", text[:_READ].lower()).split())
     if code // 100 == 5 if code else family == "5":
-        refusal = _by_words(said) or _permanent(code, detail)
+        refusal = _permanent(code, detail, said)
     else:
         refusal = _temporary(detail, said, stage)
     return refusal if stage in ABOUT_A_PERSON else _PERSONAL.get(refusal, refusal)
@@ -111,9 +116,12 @@ def _by_words(said: str) -> Refusal | None:
     return next((refusal for phrases, refusal in _BY_WORDS if phrases.search(said)), None)
 
 
-def _permanent(code: int | None, detail: str) -> Refusal:
-    by_status = _BY_STATUS.get(detail) or _BY_SUBJECT.get(detail.partition(".")[0])
-    return by_status or _BY_CODE.get(code or 0, Refusal.OTHER)
+def _permanent(code: int | None, detail: str, said: str) -> Refusal:
+    if detail in _OUR_STATUSES or code in _SIGN_IN:
+        return Refusal.OUR_FAULT
+    subject = detail.partition(".")[0]
+    by_status = _BY_STATUS.get(detail) or _BY_SUBJECT.get(subject)
+    return _by_words(said) or by_status or _BY_CODE.get(code or 0, Refusal.OTHER)
 
 
 def _temporary(detail: str, said: str, stage: str) -> Refusal:

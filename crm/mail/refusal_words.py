@@ -15,8 +15,8 @@ OUR_SENDER: Final = _any(
     r"(verif|call.?(out|back))\w*.{0,20}sender",
     r"(invalid|unknown|bad|unroute?able) (sender|return.?path|mail from)",
     r"(mail from|return.?path|envelope.from).{0,40}(invalid|not (exist|resolve|valid)|unknown)",
-    r"domain of (the )?sender",
-    r"(адрес|домен)\w* отправителя",
+    r"domain of (the )?(sender|from)|from (header|address|domain)|originator|invalid dns",
+    r"message sending for this account|(адрес|домен)\w* отправителя",
 )
 """Our own address or domain is what "does not exist" here."""
 OUR_HOST: Final = _any(
@@ -84,7 +84,7 @@ POLICY: Final = _any(
 )
 CLOSED: Final = _any(
     r"(account|mailbox|user|recipient|address)\b.{0,50}?"
-    r"(disabled|inactive|deactivated|suspended|closed|terminated|abandoned)",
+    r"(disabled|inactive|deactivated|suspended|closed|terminated|frozen|abandoned)",
     r"(disabled|inactive|deactivated|suspended|discontinued|expired) (account|mailbox|user|recip)",
     r"mailbox.{0,40} unavailable|mailbox name not allowed|invalid mailbox",
     r"(ящик|аккаунт|пользовател|получател|уч[её]тн\w+ запис)\w*.{0,40}"
