@@ -5,16 +5,20 @@ with any, so links live through key rotation; an unsubscribe link never expires,
 unsubscribe from letters two years old.
 """
 
+import binascii
 import hashlib
 import hmac
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
 from crm.consent.rules import Channel, Purpose
 from crm.errors import InvalidToken
+
+_URL_SAFE: Final = bytes.maketrans(b"+/", b"-_")
 
 
 class Right(StrEnum):
@@ -49,8 +53,25 @@ def mint(by: URLSafeSerializer, *payload: Any) -> str:
 
 
 def mint_unsubscribe(by: URLSafeSerializer, token: Unsubscribe) -> str:
-    """Return the unsubscribe token of one letter to one address."""
-    return mint(by, token.address_id, token.purpose[0], token.channel[0], token.delivery_id)
+    """Return the unsubscribe token of one letter to one address.
+
+    It is what ``mint`` would make of it, without compression and many times faster: a campaign
+    mints a million of these.
+    """
+    delivery_id = "null" if token.delivery_id is None else token.delivery_id
+    payload = f'[{token.address_id},"{token.purpose[0]}","{token.channel[0]}",{delivery_id}]'
+    signed = _url_safe(payload.encode())
+    return f"{signed}.{_url_safe(hmac.digest(_signing_key(by), signed.encode(), 'sha256'))}"
+
+
+@lru_cache(maxsize=16)
+def _signing_key(by: URLSafeSerializer) -> bytes:
+    return by.make_signer(by.salt).derive_key()
+
+
+def _url_safe(octets: bytes) -> str:
+    encoded = binascii.b2a_base64(octets, newline=False)
+    return encoded.translate(_URL_SAFE, b"=").decode()
 
 
 def read(right: Right, token: str, *, keys: tuple[str, ...]) -> list[Any]:

@@ -3,6 +3,7 @@
 import hmac
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,9 @@ from crm.delivery.window import Recipient
 from crm.letters.compiled import CompiledLetter
 from crm.letters.fill import Press
 from crm.letters.merge import greeting
+from crm.mail import verp
+from crm.mail.dkim import Signer, signatures
+from crm.mail.dkim_keys import load_signers
 from crm.mail.message import Envelope
 from crm.mail.smtp import Letter
 
@@ -36,9 +40,13 @@ class Errand:
     signer: URLSafeSerializer
     settings: Settings
     zone: ZoneInfo
+    vouchers: tuple[Signer, ...] = ()
+    """DKIM keys of the sender's domain."""
 
-    def letter(self, one: Recipient, address: str, *, at: datetime) -> Letter:
-        """Return the letter to one recipient.
+    def letter(
+        self, one: Recipient, address: str, *, at: datetime, eight_bit: bool = False
+    ) -> Letter:
+        """Return the letter to one recipient, in 8-bit if the relay takes that.
 
         Raises:
             HeaderFault: a name that may not stand in a letter; the fault is this recipient's.
@@ -49,25 +57,42 @@ class Errand:
             to=address,
             message_id=message_id(one.delivery_id, self.settings),
             date=at,
+            eight_bit=eight_bit,
         )
-        return Letter(sender=self.envelope.sender_address, recipient=address, body=body)
+        if self.vouchers:
+            body = signatures(body, self.vouchers, at=at) + body
+        return Letter(sender=self._return_path(one.delivery_id), recipient=address, body=body)
+
+    def _return_path(self, delivery_id: int) -> str:
+        domain = self.envelope.bounce_domain
+        if domain is None:
+            return self.envelope.sender_address
+        return verp.make(delivery_id, domain=domain, keys=self.settings.secret_keys)
 
     def _values(self, one: Recipient) -> dict[str, str]:
-        token = mint_unsubscribe(
-            self.signer,
-            Unsubscribe(one.address_id, Purpose.MARKETING, self.channel, one.delivery_id),
-        )
-        confirmed = one.confirmed_at
+        way_out = Unsubscribe(one.address_id, Purpose.MARKETING, self.channel, one.delivery_id)
+        token = mint_unsubscribe(self.signer, way_out)
         return {
             "first_name": one.first_name,
-            "greeting": greeting(one.first_name, one.patronymic),
+            "greeting": _greeting(one.first_name, one.patronymic),
             "unsubscribe_url": f"{self.settings.public_url}/u/{token}",
-            "consent_on": f"{confirmed.astimezone(self.zone):%d.%m.%Y}" if confirmed else "—",
+            "consent_on": self._day(one.confirmed_at),
         }
+
+    def _day(self, moment: datetime | None) -> str:
+        if moment is None:
+            return "—"
+        there = moment.astimezone(self.zone)
+        return f"{there.day:02}.{there.month:02}.{there.year}"
 
 
 def prepare(session: Session, work: Work, settings: Settings) -> Errand:
-    """Read a mailing once and encode everything constant in it."""
+    """Read a mailing once and encode everything constant in it.
+
+    Raises:
+        KeyFault: a DKIM key of the sender's domain cannot be read.
+
+    """
     mailing = session.execute(
         select(Mailing.purpose, Mailing.channel, Mailing.letter, Mailing.envelope).where(
             Mailing.id == work.mailing_id
@@ -75,6 +100,7 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
     ).one()
     envelope = Envelope.from_json(mailing.envelope)
     stored: dict[str, Any] = mailing.letter
+    domain = envelope.sender_address.rpartition("@")[2].lower()
     return Errand(
         work=work,
         purpose=mailing.purpose,
@@ -84,6 +110,7 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
         signer=signer(Right.UNSUBSCRIBE, settings.secret_keys),
         settings=settings,
         zone=ZoneInfo(details(session).zone),
+        vouchers=tuple(load_signers(settings.state_dir / "dkim", domain)),
     )
 
 
@@ -95,3 +122,6 @@ def message_id(delivery_id: int, settings: Settings) -> str:
     key = settings.secret_keys[-1].encode()
     mark = hmac.digest(key, f"message:{delivery_id}".encode(), "sha256")[:16].hex()
     return f"{mark}@{settings.public_host}"
+
+
+_greeting = lru_cache(8192)(greeting)

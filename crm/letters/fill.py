@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Final
 
 from crm.letters.compiled import CompiledLetter, checked
 from crm.letters.lines import broken, in_eight_bit, in_quoted_printable
 from crm.letters.merge import Kind, Slot
-from crm.letters.sheet import Sheet, value_of
+from crm.letters.sheet import REMEMBERED, Sheet, value_of
 from crm.mail import message
-
-_REMEMBERED: Final = 8192
 
 _TO, _SUBJECT, _DATE, _MESSAGE_ID, _UNSUBSCRIBE = 1, 3, 5, 7, 9
 """Places of what always differs, among the parts of a letter."""
@@ -33,6 +31,8 @@ class Press:
         self._mailbox = message.address(mailbox, header="List-Unsubscribe") if promotional else None
         self._headers = _headers(envelope, promotional=promotional)
         self._subject = compiled.subject
+        self._varying = [piece for piece in compiled.subject if isinstance(piece, Slot)]
+        self._subjects: dict[tuple[str, ...], bytes] = {}
         self._text, self._html = compiled.text, broken(compiled.html)
         self._date: tuple[datetime | None, bytes] = (None, b"")
 
@@ -63,7 +63,7 @@ class Press:
                 promotional letter. Plain text; an empty name takes the slot's fallback.
             to: the bare ASCII address, ``Email.value``.
             message_id: ``left@right`` without angle brackets; the same one when tried again.
-            date: aware; the moment of sending.
+            date: aware; the moment of sending. One and the same object for many letters is cheap.
             eight_bit: whether the relay offers 8BITMIME. A letter whose own lines or values
                 cannot go in 8-bit comes in quoted-printable all the same.
 
@@ -84,16 +84,23 @@ class Press:
         return b"".join(parts)
 
     def _subject_line(self, values: Mapping[str, str]) -> bytes:
-        words = [
-            piece if isinstance(piece, str) else checked(piece.name, value_of(values, piece))
-            for piece in self._subject
-        ]
-        return _subject_line("".join(words))
+        said = tuple([value_of(values, slot) for slot in self._varying])
+        line = self._subjects.get(said)
+        if line is None:
+            if len(self._subjects) >= REMEMBERED:
+                self._subjects.clear()
+            words = iter(said)
+            line = self._subjects[said] = message.subject_line(
+                "".join(
+                    piece if isinstance(piece, str) else checked(piece.name, next(words))
+                    for piece in self._subject
+                )
+            )
+        return line
 
     def _date_value(self, date: datetime) -> bytes:
-        second = date.replace(microsecond=0)
-        if second != self._date[0] or second.tzinfo is None:
-            self._date = (second, message.date_value(second))
+        if date is not self._date[0]:
+            self._date = (date, message.date_value(date))
         return self._date[1]
 
 
@@ -113,6 +120,3 @@ def _headers(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
         b"",
         listed + constant,
     ]
-
-
-_subject_line = lru_cache(_REMEMBERED)(message.subject_line)

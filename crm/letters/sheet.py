@@ -14,7 +14,8 @@ Written = list[tuple[int, bytes]]
 
 _BOUNDARY: Final = b"=_letter"
 """Cannot occur in a body: quoted-printable never writes ``=_``, no 8-bit line begins ``--=_``."""
-_REMEMBERED: Final = 8192
+REMEMBERED: Final = 8192
+"""Values of which a press knows the bytes. Names repeat: most letters find theirs."""
 
 
 class Sheet:
@@ -79,7 +80,7 @@ class _Field:
         if len(fitting) < len(places):
             return None
         if self.remembers:
-            if len(self.known) >= _REMEMBERED:
+            if len(self.known) >= REMEMBERED:
                 self.known.clear()
             self.known[value] = fitting
         return fitting
