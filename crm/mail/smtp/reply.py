@@ -30,14 +30,20 @@ class Reply:
     @property
     def enhanced(self) -> str | None:
         """The RFC 3463 code that begins the text, where its class agrees with the reply's."""
-        found = _ENHANCED.match(self.lines[0].decode("utf-8", "replace"))
-        return found[1] if found and found[1][0] == str(self.code)[0] else None
+        enhanced = _parted(self.lines[0])[0]
+        return enhanced if enhanced and enhanced[0] == str(self.code)[0] else None
 
     @property
     def text(self) -> str:
         """All lines as one, each without its enhanced code."""
-        decoded = (line.decode("utf-8", "replace") for line in self.lines)
-        return " ".join(_ENHANCED.sub("", line, count=1) for line in decoded)
+        return " ".join([_parted(line)[1] for line in self.lines])
+
+
+def _parted(line: bytes) -> tuple[str | None, str]:
+    """Return a line's enhanced code, if it has one, and the rest."""
+    text = line.decode("utf-8", "replace")
+    found = _ENHANCED.match(text)
+    return (found[1], text[found.end() :]) if found else (None, text)
 
 
 class ReplyReader:

@@ -15,6 +15,9 @@ _RELAY_CODES = frozenset({421, 454, 530, 534, 535, 538})
 """Refusals of the connection or of the sign-in, whatever command they answer."""
 
 _WORD = re.compile(r"[^\s<>()\[\],;\"]+")
+_SIGNS = r"[\w.,:;!?/'\"()<>\[\]#*-]+"
+_INNOCENT = re.compile(rf"(?:{_SIGNS}(?: {_SIGNS})*)?", re.ASCII)
+"""Words that hold nothing an address could be written with: most of what servers say."""
 _AT = re.compile(r"@|\uff20|%40|&#0*64;|&#x0*40;|&commat;|=40|\+40", re.IGNORECASE)
 
 
@@ -95,6 +98,14 @@ def presentable(text: str, private: Iterable[str] = ()) -> str:
 
     A word of fewer than three letters is not masked on its own: it would hit innocent text.
     """
+    if len(text) <= TEXT_LIMIT and _INNOCENT.fullmatch(text):
+        lowered = text.lower()
+        if not any(len(word) >= 3 and word.lower() in lowered for word in private):
+            return text
+    return _masked(text, private)
+
+
+def _masked(text: str, private: Iterable[str]) -> str:
     if len(text) > _READ_LIMIT:
         text = text[:_READ_LIMIT].rpartition(" ")[0]
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
