@@ -99,3 +99,13 @@ def _decoded(found: Message) -> str:
     payload = found.get_payload(decode=True)
     assert isinstance(payload, bytes)
     return payload.decode()
+
+
+DOTTED = letter_of(
+    {"type": "heading", "text": "{{ greeting }}"},
+    {
+        "type": "text",
+        "html": "<p>... и снова здравствуйте</p><p>.</p><p>{{ first_name | друг }}</p>",
+    },
+)
+"""A letter with dots at the starts of lines."""
