@@ -181,7 +181,6 @@ class Sender:
             self.size,
             provider="other",
             mailing_id=0,
-            per_minute=None,
             lane=self.lane,
             at=self.now(),
         )

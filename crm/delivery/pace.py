@@ -23,7 +23,6 @@ def take(
     *,
     provider: str,
     mailing_id: int,
-    per_minute: int | None,
     lane: Lane,
     at: datetime,
 ) -> int:
@@ -37,8 +36,7 @@ def take(
         session: committed soon after: senders behind the same limit wait for these rows.
         wanted: letters in the window, at most.
         provider: of the window's range; letters to several providers are asked for one by one.
-        mailing_id: the mailing.
-        per_minute: the mailing's own speed; None or 0: no limit.
+        mailing_id: the mailing; its ``per_minute`` is one more bucket.
         lane: the sender's.
         at: now.
 
@@ -47,7 +45,6 @@ def take(
         "wanted": wanted,
         "provider": provider,
         "mailing_id": mailing_id,
-        "per_minute": per_minute,
         "bulk": lane is Lane.BULK,
         "at": at,
     }
@@ -70,8 +67,8 @@ _TAKE = """
                 END AS float8) / 60
             FROM provider_manners WHERE name = :provider AND :bulk
             UNION ALL
-            SELECT 'mailing:' || CAST(:mailing_id AS bigint), CAST(:per_minute AS float8)
-            WHERE :bulk
+            SELECT 'mailing:' || id, CAST(per_minute AS float8)
+            FROM mailings WHERE id = :mailing_id AND :bulk
         ) AS known WHERE per_minute > 0
     ), resting AS (
         SELECT FROM paces

@@ -20,7 +20,8 @@ _CLOCKS_DIFFER = timedelta(seconds=10)
 def rest(session: Session, destination: str, *, because: str, at: datetime) -> None:
     """Leave the destination alone for 15 minutes; the next times for an hour, for four hours.
 
-    Refusals of letters that were under way already do not lengthen a rest.
+    Refusals of letters that were under way already do not lengthen a rest. Commit before the next
+    ``pace.take``, which locks these rows in an order of its own; so with ``wake``.
     """
     steps = [pause.total_seconds() for pause in RESTS]
     values = {"name": destination, "because": because[:200], "steps": steps, "at": at}
