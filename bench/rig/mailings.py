@@ -12,7 +12,7 @@ from crm.campaigns.models import Campaign
 from crm.config import Settings
 from crm.consent.rules import Purpose
 from crm.delivery import service as delivery
-from crm.delivery.models import Mailing
+from crm.delivery.models import Delivery, Mailing
 from crm.staff.models import Staff
 
 SETTLED_S = 60.0
@@ -56,6 +56,25 @@ def launch_due(engine: Engine) -> None:
         while campaigns.launch_next(session, at=clock.now()):
             session.commit()
         session.commit()
+
+
+def stop(engine: Engine, mailing_id: int) -> None:
+    """Stop a mailing, and wait until the house has written down what did not go."""
+    with Session(engine) as session:
+        delivery.stop(session, mailing_id, at=clock.now())
+        session.commit()
+    accepted(engine, mailing_id)
+
+
+def deliveries(engine: Engine, mailing_id: int, address_ids: list[int]) -> list[tuple[int, int]]:
+    """Return address and delivery of those among the addresses that the mailing is for."""
+    with Session(engine) as session:
+        found = session.execute(
+            select(Delivery.address_id, Delivery.id).where(
+                Delivery.mailing_id == mailing_id, Delivery.address_id.in_(address_ids)
+            )
+        )
+        return [(row.address_id, row.id) for row in found]
 
 
 def accepted(engine: Engine, mailing_id: int) -> int:

@@ -4,6 +4,7 @@ import contextlib
 import os
 import sys
 import tempfile
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from sqlalchemy import Engine, text
 from bench.rig.mailings import accepted, launched
 from bench.rig.processes import children, started, wait_for
 from crm.config import from_environ
+from devtools import ports
 from devtools.run import CELERY, QUIET
 from devtools.terminal import working
 
@@ -65,6 +67,29 @@ def running(
             _wait_for_senders(engine, sum(SLOTS[lane] for lane in lanes if lane != "house"))
             accepted(engine, launched(engine, from_environ(), letters=warm_up))
         yield Product(workers)
+
+
+@contextlib.contextmanager
+def site() -> Iterator[int]:
+    """The web server on a free port, which it yields."""
+    port = ports.free()
+    command = [sys.executable, "-m", "gunicorn", "wsgi:app", "-b", f"{ports.LOOPBACK}:{port}"]
+    command += ["--worker-class", "gthread", "--workers", "2", "--threads", "8"]
+    quiet = ["--no-control-socket", "--log-level", "warning"]
+    with contextlib.ExitStack() as stack:
+        log = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "site.log"
+        stack.enter_context(started([*command, *quiet], dict(os.environ), output=log))
+        stack.callback(_show_faults, log)
+        wait_for("the site", lambda: _is_healthy(port), timeout_s=READY_S)
+        yield port
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{ports.LOOPBACK}:{port}/readyz", timeout=2):
+            return True
+    except OSError:
+        return False
 
 
 def _show_faults(log: Path) -> None:
