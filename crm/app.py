@@ -18,6 +18,7 @@ from crm.contacts.views import bp as contacts
 from crm.db import ENGINE_OPTIONS, db, session
 from crm.desk.journal import bp as audit
 from crm.desk.views import bp as desk
+from crm.installation.views import bp as installation
 from crm.intake.admin import bp as intake
 from crm.privacy import holders
 from crm.recipients.views import bp as recipients
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     clinic,
     relays,
     audit,
+    installation,
     health.bp,
 )
 

@@ -11,11 +11,12 @@ from flask.cli import with_appcontext
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url, text
 from sqlalchemy.exc import ProgrammingError
 
-from crm import migrations
+from crm import clock, migrations
 from crm.cli.people import load_demo, say_where
 from crm.current import settings
 from crm.db import Base, session
 from crm.demo.load import allow_origin, is_development, is_empty
+from crm.safekeeping.installation import agree
 
 FIRST_ADMIN = """\
 The database is empty. Add the first administrator:
@@ -74,6 +75,7 @@ def migrations_check() -> None:
 
 def _migrate() -> None:
     migrations.migrate(session().connection())
+    agree(session(), settings(), at=clock.now())
     session().commit()
 
 

@@ -23,6 +23,7 @@ from crm.current import settings
 from crm.db import session
 from crm.mail.addresses import mask
 from crm.recipients import service
+from crm.safekeeping.stops import keep
 from crm.web import refusals
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,9 @@ def _stop(link: Unsubscribe) -> Response:
     event_id = None if event is None else event.id
     session().commit()
     log.info("opted out", extra={"event_id": event_id})
-    return _done(link.address_id, masked=shown, clinic=name, passed=_barrier())
+    passed = _barrier()
+    keep(session(), settings(), at=clock.now())
+    return _done(link.address_id, masked=shown, clinic=name, passed=passed)
 
 
 _FOOTER: Final = ("name", "legal_name", "inn", "postal_address", "phone", "email")

@@ -1,0 +1,162 @@
+"""Who this installation is, and whether it may send.
+
+``installation.json`` in the state folder and the row of the table of that name are agreed once and
+say the same from then on, with the database and the machine that they are for.
+"""
+
+import hashlib
+import socket
+import uuid
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from crm.config import Settings
+from crm.safekeeping import folder
+from crm.safekeeping.models import Installation
+from crm.safekeeping.reading import Tails
+from crm.safekeeping.rules import Found, Hold, Identity, Marks, Why, disagreement
+
+IDENTITY: Final = "installation.json"
+HELD: Final = "held.json"
+LOCK: Final = 0x0BE7_117F
+MACHINE_ID: Final = Path("/etc/machine-id")
+
+
+def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | None:
+    """Return why nothing may be sent, service letters neither; None where all fits.
+
+    Cheap enough for every lease: two stat, the tails of files that grew, one SELECT. What was
+    held once stays held until ``crm release``, also where the difference goes away by itself.
+    """
+    held = folder.read(settings.state_dir / HELD)
+    if held is None:
+        # The journal first: whatever it knows, a database asked afterwards must know too.
+        journal = _tails(settings.state_dir).marks(settings.state_dir)
+        wrong = disagreement(identity(settings), look(session), machine(), journal)
+        if wrong is None:
+            return None
+        why, values = wrong
+        held = {"why": why.value, "since": at.isoformat(), "values": values}
+        with suppress(OSError):  # where it cannot be kept it will be found again
+            folder.write(settings.state_dir / HELD, held)
+    since = datetime.fromisoformat(held["since"]).astimezone(UTC)
+    return Hold(why=Why(held["why"]), since=since, values=held["values"])
+
+
+def agree(session: Session, settings: Settings, *, at: datetime) -> bool:
+    """Agree who this installation is, where that is not agreed yet; return whether it was new.
+
+    Flushed, not committed. Housekeeping calls it, so that an update needs no command.
+    """
+    if session.get(Installation, 1) is not None:
+        return False
+    lock(session)
+    found, file = look(session), identity(settings)
+    if found.key is not None or (file is not None and not found.is_unused):
+        return False
+    key = uuid.uuid4()
+    if file is not None:
+        start_above(session, _tails(settings.state_dir).marks(settings.state_dir))
+    # The file first: a crash in between leaves a file beside an unused database, which is agreed
+    # anew; the other way round it would look like a lost file.
+    write_identity(settings, key=key, epoch=1, found=found)
+    folder.remove(settings.state_dir / HELD)
+    session.add(Installation(key=key, agreed_at=at))
+    session.flush()
+    return True
+
+
+def look(session: Session) -> Found:
+    """Return what the database says of itself."""
+    row = session.execute(_WITH_SYSTEM if _tells_system(session) else _WITHOUT).one()
+    return Found(
+        key=None if row.key is None else row.key.hex,
+        epoch=row.epoch or 0,
+        system=None if row.system is None else str(row.system),
+        database=row.database,
+        marks=Marks(fence=row.fence, delivery=row.delivery, event=row.event),
+    )
+
+
+def identity(settings: Settings) -> Identity | None:
+    """Return what the state folder says; None where it says nothing."""
+    stored = folder.read(settings.state_dir / IDENTITY)
+    try:
+        return None if stored is None else Identity(**stored)
+    except TypeError:
+        return None
+
+
+def write_identity(settings: Settings, *, key: uuid.UUID, epoch: int, found: Found) -> None:
+    """Make the state folder say that this database and this machine may send."""
+    now = Identity(
+        key=key.hex, epoch=epoch, system=found.system, database=found.database, machine=machine()
+    )
+    folder.write(settings.state_dir / IDENTITY, asdict(now))
+
+
+def start_above(session: Session, journal: Marks) -> None:
+    """Never again give out a number that the journal has seen.
+
+    A Message-ID comes from a delivery's number: a mailbox that has seen it drops the letter.
+    """
+    session.execute(text(_START_ABOVE), asdict(journal))
+
+
+def lock(session: Session) -> None:
+    """Let one process at a time change who this installation is, until the transaction ends."""
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
+
+
+def machine() -> str:
+    """Return a short name for this machine that tells nothing of it.
+
+    A container has no machine id of its own: give it a host name that stays.
+    """
+    known = MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
+    return hashlib.sha256(f"{known}\0{socket.gethostname()}".encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=8)
+def _tails(_state_dir: Path) -> Tails:
+    return Tails()
+
+
+_SYSTEMS: dict[str, bool] = {}
+
+
+def _tells_system(session: Session) -> bool:
+    """Return whether this role may ask for the cluster's identifier: by default everyone may."""
+    url = str(session.get_bind().engine.url)
+    if url not in _SYSTEMS:
+        _SYSTEMS[url] = bool(session.scalar(text(_MAY_ASK)))
+    return _SYSTEMS[url]
+
+
+_MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
+_LOOK = """
+    SELECT i.key, i.epoch, d.oid::bigint AS database, {system} AS system,
+           CASE WHEN l.is_called THEN l.last_value ELSE 0 END AS fence,
+           CASE WHEN x.is_called THEN x.last_value ELSE 0 END AS delivery,
+           CASE WHEN e.is_called THEN e.last_value ELSE 0 END AS event
+    FROM pg_database d
+    CROSS JOIN leases_fence_seq l
+    CROSS JOIN deliveries_id_seq x
+    CROSS JOIN consent_events_id_seq e
+    LEFT JOIN installation i ON true
+    WHERE d.datname = current_database()
+"""
+_WITH_SYSTEM = text(_LOOK.format(system="(SELECT system_identifier FROM pg_control_system())"))
+_WITHOUT = text(_LOOK.format(system="NULL"))
+_START_ABOVE = """
+    SELECT setval('leases_fence_seq', greatest(nextval('leases_fence_seq'), :fence)),
+           setval('deliveries_id_seq', greatest(nextval('deliveries_id_seq'), :delivery)),
+           setval('consent_events_id_seq', greatest(nextval('consent_events_id_seq'), :event))
+"""
