@@ -105,14 +105,10 @@ def after_complaints(complaints: int, *, accepted: int) -> str | None:
     return COMPLAINED if many else None
 
 
-def probe_until(
-    handed_over: int, *, probed_until: datetime | None, at: datetime
-) -> datetime | None:
+def probe_until(handed_over: int, *, before: datetime | None, at: datetime) -> datetime | None:
     """Return until when a mailing behind a smart host waits for bounce letters.
 
-    None as long as it has not handed over 200. Once set it stands: what ``probed_until`` says is
-    given back, past or not, so that a mailing waits once.
+    None as long as it has not handed over 200. What it was before stands, past or not: a mailing
+    waits once.
     """
-    if probed_until is not None or handed_over < FIRST:
-        return probed_until
-    return at + PROBE_PAUSE
+    return at + PROBE_PAUSE if before is None and handed_over >= FIRST else before
