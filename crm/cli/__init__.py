@@ -6,7 +6,7 @@ sentence on stderr and exit 1.
 
 from flask import Flask
 
-from crm.cli import database, installation, ledgers, people, wellness
+from crm.cli import books, database, doctor, installation, ledgers, people
 from crm.cli.sentences import Commands
 
 group = Commands("crm", help="Commands for the operator of this installation.")
@@ -18,8 +18,8 @@ group.add_command(people.staff)
 group.add_command(ledgers.ledger)
 group.add_command(installation.release)
 group.add_command(installation.journal)
-group.add_command(wellness.doctor)
-group.add_command(wellness.reconcile)
+group.add_command(doctor.doctor)
+group.add_command(books.reconcile)
 
 
 def init(app: Flask) -> None:

@@ -44,12 +44,17 @@ class Declaring:
     note: str
 
 
-def standings(session: Session, settings: Settings) -> list[Standing]:
+def relays_of(settings: Settings) -> list[Relay]:
     """Return the relays of SMTP_URL, the preferred first.
 
     Raises: ValueError where a URL cannot be read, with a sentence that never holds a password.
     """
-    relays = [Relay.from_url(url) for url in settings.relay_urls]
+    return [Relay.from_url(url) for url in settings.relay_urls]
+
+
+def standings(session: Session, settings: Settings) -> list[Standing]:
+    """Return the relays of SMTP_URL with what is declared of each. Raises as ``relays_of``."""
+    relays = relays_of(settings)
     query = select(RelayDeclaration).order_by(RelayDeclaration.id)
     newest = {one.relay: one for one in session.scalars(query)}
     return [_standing(relay, newest.get(name_of(relay))) for relay in relays]
@@ -58,7 +63,7 @@ def standings(session: Session, settings: Settings) -> list[Standing]:
 def usable(session: Session, settings: Settings) -> list[Relay]:
     """Return the relays that may be given letters now, the preferred first.
 
-    Where there is none, ``rules.NONE_MAY_SEND`` says so. Raises: ValueError, as ``standings``.
+    Where there is none, ``rules.NONE_MAY_SEND`` says so. Raises as ``relays_of``.
     """
     return [one.relay for one in standings(session, settings) if one.refusal is None]
 
