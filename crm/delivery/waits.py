@@ -107,7 +107,8 @@ _SLOW = """
                         CAST(extract(epoch FROM :at - filled_at) AS float8)) AS b (brim, behind)
     WHERE name = ANY(:names) AND (
         rest_until > :at AND rested_at <= :at + interval '10 seconds'
-        OR tokens + greatest(0, behind) * per_minute / 60 < greatest(brim / 2, least(brim, 1))
+        OR tokens + greatest(0, behind) * per_minute / 60
+           < greatest(brim / 2, 1 + least(brim / 10, brim - 1))
     )
 """
 """A bucket that is less than half full is what letters wait for."""

@@ -27,8 +27,8 @@ class Day:
 def next_per_hour(per_hour: int, *, target: int, day: Day) -> int:
     """Return the pace after such a day: double while all is well, half when it is not.
 
-    Never above the target, nor below the start (or a target that is lower still). A day with too
-    few letters changes nothing: nobody has seen us.
+    Never above the target; and no step back leads below the start. A day with too few letters
+    changes nothing: nobody has seen us.
 
     >>> next_per_hour(200, target=3600, day=Day(accepted=500, deferred=3, complained=0))
     400
@@ -37,4 +37,4 @@ def next_per_hour(per_hour: int, *, target: int, day: Day) -> int:
         return min(per_hour, target)
     if day.deferred < day.letters * _DEFERRED and day.complained < day.letters * _COMPLAINED:
         return min(2 * per_hour, target)
-    return min(max(per_hour // 2, START_PER_HOUR), target)
+    return min(max(per_hour // 2, START_PER_HOUR), per_hour, target)

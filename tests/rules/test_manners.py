@@ -150,6 +150,7 @@ def test_behind_a_smart_host_bounce_letters_are_waited_for_once() -> None:
         (800, Day(accepted=2000, deferred=0, complained=1), 400),
         (2000, Day(accepted=5000, deferred=0, complained=0), 3600),
         (3600, Day(accepted=5000, deferred=500, complained=0), 1800),
+        (100, Day(accepted=50, deferred=50, complained=0), 100),
         (800, Day(accepted=99, deferred=0, complained=0), 800),
         (800, Day(accepted=0, deferred=0, complained=0), 800),
     ],
