@@ -39,6 +39,8 @@ class Errand:
     press: Press
     signer: URLSafeSerializer
     settings: Settings
+    host: str
+    """The right-hand side of Message-IDs."""
     zone: ZoneInfo
     vouchers: tuple[Signer, ...] = ()
     """DKIM keys of the sender's domain."""
@@ -55,13 +57,21 @@ class Errand:
         body = self.press.print(
             self._values(one),
             to=address,
-            message_id=message_id(one.delivery_id, self.settings),
+            message_id=f"{self._mark(one.delivery_id)}@{self.host}",
             date=at,
             eight_bit=eight_bit,
         )
         if self.vouchers:
             body = signatures(body, self.vouchers, at=at) + body
         return Letter(sender=self._return_path(one.delivery_id), recipient=address, body=body)
+
+    def _mark(self, delivery_id: int) -> str:
+        """Return the left-hand side of its Message-ID: the same at each try, and not to be guessed.
+
+        The oldest key makes it, so that adding a key changes no letter already under way.
+        """
+        key = self.settings.secret_keys[-1].encode()
+        return hmac.digest(key, f"message:{delivery_id}".encode(), "sha256")[:16].hex()
 
     def _return_path(self, delivery_id: int) -> str:
         domain = self.envelope.bounce_domain
@@ -109,19 +119,10 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
         press=Press(CompiledLetter.from_json(stored), envelope),
         signer=signer(Right.UNSUBSCRIBE, settings.secret_keys),
         settings=settings,
+        host=settings.public_host,
         zone=ZoneInfo(details(session).zone),
         vouchers=tuple(load_signers(settings.state_dir / "dkim", domain)),
     )
-
-
-def message_id(delivery_id: int, settings: Settings) -> str:
-    """Return the Message-ID of a delivery: the same at each try, and not to be guessed.
-
-    The oldest key makes it, so that adding a key changes no letter already under way.
-    """
-    key = settings.secret_keys[-1].encode()
-    mark = hmac.digest(key, f"message:{delivery_id}".encode(), "sha256")[:16].hex()
-    return f"{mark}@{settings.public_host}"
 
 
 _greeting = lru_cache(8192)(greeting)

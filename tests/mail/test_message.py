@@ -89,3 +89,9 @@ def test_a_long_unsubscribe_address_is_broken_between_the_two_only() -> None:
 
 def test_an_envelope_survives_the_database() -> None:
     assert Envelope.from_json(ENVELOPE.to_json()) == ENVELOPE
+
+
+def test_an_envelope_stored_before_bounces_had_a_domain_is_read() -> None:
+    stored = ENVELOPE.to_json()
+    del stored["bounce_domain"]
+    assert Envelope.from_json(stored).bounce_domain is None
