@@ -6,7 +6,7 @@ sentence on stderr and exit 1.
 
 from flask import Flask
 
-from crm.cli import books, database, doctor, installation, ledgers, people
+from crm.cli import books, database, doctor, installation, ledgers, people, signing
 from crm.cli.sentences import Commands
 
 group = Commands("crm", help="Commands for the operator of this installation.")
@@ -16,6 +16,7 @@ group.add_command(database.migrations_check)
 group.add_command(people.demo)
 group.add_command(people.staff)
 group.add_command(ledgers.ledger)
+group.add_command(signing.dkim)
 group.add_command(installation.release)
 group.add_command(installation.journal)
 group.add_command(doctor.doctor)

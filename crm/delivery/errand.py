@@ -37,12 +37,12 @@ class Errand:
     channel: Channel
     envelope: Envelope
     press: Press
-    signer: URLSafeSerializer
+    links: URLSafeSerializer
     settings: Settings
     host: str
     """The right-hand side of Message-IDs."""
     zone: ZoneInfo
-    vouchers: tuple[Signer, ...] = ()
+    signers: tuple[Signer, ...] = ()
     """DKIM keys of the sender's domain."""
 
     def letter(
@@ -61,8 +61,8 @@ class Errand:
             date=at,
             eight_bit=eight_bit,
         )
-        if self.vouchers:
-            body = signatures(body, self.vouchers, at=at) + body
+        if self.signers:
+            body = signatures(body, self.signers, at=at) + body
         return Letter(sender=self._return_path(one.delivery_id), recipient=address, body=body)
 
     def _mark(self, delivery_id: int) -> str:
@@ -81,7 +81,7 @@ class Errand:
 
     def _values(self, one: Recipient) -> dict[str, str]:
         way_out = Unsubscribe(one.address_id, Purpose.MARKETING, self.channel, one.delivery_id)
-        token = mint_unsubscribe(self.signer, way_out)
+        token = mint_unsubscribe(self.links, way_out)
         return {
             "first_name": one.first_name,
             "greeting": _greeting(one.first_name, one.patronymic),
@@ -117,11 +117,11 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
         channel=mailing.channel,
         envelope=envelope,
         press=Press(CompiledLetter.from_json(stored), envelope),
-        signer=signer(Right.UNSUBSCRIBE, settings.secret_keys),
+        links=signer(Right.UNSUBSCRIBE, settings.secret_keys),
         settings=settings,
         host=settings.public_host,
         zone=ZoneInfo(details(session).zone),
-        vouchers=tuple(load_signers(settings.state_dir / "dkim", domain)),
+        signers=tuple(load_signers(settings.state_dir / "dkim", domain)),
     )
 
 
