@@ -2,7 +2,7 @@
 
 A script is a function that is given a `Visit` and speaks for the server until it returns, which
 closes the connection. `Server` runs it for every visitor, in threads, on a free loopback port.
-Below it, the visitor's side: lines to the server, and a letter handed over on one of them.
+Below it, the visitor's side: a fleet to the server, and letters brought to their ends.
 """
 
 import contextlib
@@ -11,11 +11,11 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
-from crm.mail.smtp import Letter, Line, Relay, Verdict, close, dot, offer, replies
+from crm.mail.smtp import Fleet, Kind, Letter, Relay, Verdict
 
 PATIENCE_S = 8.0
 DOT = b".\r\n"
@@ -106,6 +106,14 @@ class Visit:
         self.server.bodies.append(body)
         return body
 
+    def unread(self, wait_s: float = 0.03) -> bytes:
+        """Return what has come beyond what was read, in a little while."""
+        self.sock.settimeout(wait_s)
+        with contextlib.suppress(TimeoutError):
+            self._buffer += self.sock.recv(65_536)
+        self.sock.settimeout(PATIENCE_S)
+        return self._buffer
+
     def hang(self) -> None:
         """Say nothing more until the client gives up the letter or leaves, or the test ends."""
         while not self._read().startswith((b"QUIT\r\n", b"RSET\r\n")):
@@ -130,13 +138,22 @@ class Visit:
         """
         refuse = refuse or {}
         answers = {b"MAIL": b"250 2.1.0 Ok\r\n", b"RCPT": b"250 2.1.5 Ok\r\n"}
+        accepted: set[bytes] = set()
         while True:
             line = self.line()
             time.sleep(delay_s)
+            verb = line[:4]
             rude = next((refuse[start] for start in refuse if line.startswith(start)), None)
             if rude is not None:
                 self.send(rude)
+            elif verb == b"MAIL" and b"MAIL" in accepted:
+                self.send(b"503 5.5.1 Nested MAIL command\r\n")
+            elif (verb == b"RCPT" and b"MAIL" not in accepted) or (
+                verb == b"DATA" and b"RCPT" not in accepted
+            ):
+                self.send(b"503 5.5.1 Bad sequence of commands\r\n")
             elif line == b"DATA":
+                accepted.clear()
                 self.send(b"354 Go on\r\n")
                 self.body()
                 time.sleep(delay_s)
@@ -145,7 +162,10 @@ class Visit:
                 self.send(b"221 2.0.0 Bye\r\n")
                 return
             else:
-                self.send(answers.get(line[:4], b"250 2.0.0 Ok\r\n"))
+                accepted.add(verb)
+                if line == b"RSET":
+                    accepted.clear()
+                self.send(answers.get(verb, b"250 2.0.0 Ok\r\n"))
 
 
 Script = Callable[[Visit], None]
@@ -156,6 +176,7 @@ class Server:
     """Runs a script for each visitor; the last one given again for all that follow."""
 
     scripts: tuple[Script, ...]
+    port: int = 0
     heard: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     """Bodies that were ended by a dot, and only those."""
@@ -164,8 +185,8 @@ class Server:
     over: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
+        self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -207,9 +228,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def listening(*scripts: Script) -> Iterator[Server]:
+def listening(*scripts: Script, port: int = 0) -> Iterator[Server]:
     """Run a server with one script per visitor."""
-    with Server(scripts) as server:
+    with Server(scripts, port) as server:
         yield server
 
 
@@ -223,7 +244,7 @@ def well_behaved(*extensions: bytes, delay_s: float = 0.0) -> Script:
     return script
 
 
-def refusing(**answers: str) -> Script:
+def refusing(*extensions: bytes, **answers: str) -> Script:
     """Return the script of a server that refuses some commands: `MAIL="550 No"`, `dot="451 No"`."""
     refuse = {
         b"." if command == "dot" else command.encode(): answer.encode() + b"\r\n"
@@ -231,7 +252,7 @@ def refusing(**answers: str) -> Script:
     }
 
     def script(visit: Visit) -> None:
-        visit.greet()
+        visit.greet(*extensions)
         visit.serve(refuse=refuse)
 
     return script
@@ -241,35 +262,98 @@ BODY = b"Subject: Hello\r\n\r\nGood day.\r\n"
 LETTER = Letter("news@clinic.test", "anna@patient.test", BODY)
 
 
-def no_beat() -> None:
-    return None
+def letter(number: int, *, recipient: str = "", body: bytes = b"") -> Letter:
+    """Return a letter that can be told from all others by its body."""
+    recipient = recipient or f"p{number}@patient.test"
+    return Letter("news@clinic.test", recipient, b"Letter: %d\r\n%b" % (number, body))
+
+
+def letters(count: int, *, first: int = 0, refused: Collection[int] = ()) -> dict[int, Letter]:
+    """Return letters by their numbers; the `refused` are for people whose name begins with no."""
+    return {
+        number: letter(number, recipient=f"no{number}@patient.test" if number in refused else "")
+        for number in range(first, first + count)
+    }
 
 
 @contextlib.contextmanager
-def lines_to(
-    server: Server, count: int = 1, *, tls: ssl.SSLContext | None = None, url: str = ""
-) -> Iterator[list[Line]]:
-    """Give closed lines to the server, and close them again at the end."""
+def fleet_to(
+    server: Server,
+    size: int = 1,
+    *,
+    patience_s: float = 3.0,
+    tls: ssl.SSLContext | None = None,
+    url: str = "",
+) -> Iterator[Fleet[int]]:
+    """Give a fleet to the server, and close it at the end, in a second or little more."""
     relay = Relay.from_url((url or "smtp://127.0.0.1:{port}").format(port=server.port))
-    lines = [Line(relay, tls=tls) for _ in range(count)]
+    fleet: Fleet[int] = Fleet(relay, size=size, patience_s=patience_s, tls=tls)
     try:
-        yield lines
+        yield fleet
     finally:
-        close(lines)
+        begun = time.monotonic()
+        fleet.close()
+        assert time.monotonic() - begun < 2
+        assert not fleet.ready
 
 
-def hand_over(
-    line: Line, letter: Letter = LETTER, *, timeout_s: float = 3.0, look_s: float = 0.0
-) -> bool:
-    """Offer, look for `look_s`, dot, gather; return whether the dot was written."""
-    offer([(line, letter)], timeout_s=timeout_s, beat=no_beat)
-    time.sleep(look_s)
-    dotted = dot(line)
-    replies([line], timeout_s=timeout_s, beat=no_beat)
-    return dotted
+def deliver(
+    fleet: Fleet[int],
+    cargo: Mapping[int, Letter],
+    *,
+    also: Collection[int] = (),
+    drop: Collection[int] = (),
+    look_s: float = 0.0,
+    within_s: float = PATIENCE_S,
+) -> dict[int, Verdict]:
+    """Bring all letters to their ends: a dot for each that is ready, after looking for `look_s`.
+
+    Those to `drop` are dropped when they are ready instead; `also` are aboard already.
+    """
+    waiting = list(cargo.items())
+    ends: dict[int, Verdict] = {}
+    dropped: set[int] = set()
+    until = time.monotonic() + within_s
+    while len(ends) + len(dropped) < len(cargo) + len(also):
+        assert time.monotonic() < until, f"still aboard: {({*cargo, *also}) - set(ends) - dropped}"
+        while waiting and fleet.room:
+            fleet.hand_in(*waiting.pop(0))
+        fleet.turn(wait_s=0.05)
+        ready = fleet.ready
+        if ready and look_s:
+            time.sleep(look_s)
+        for key in ready:
+            if key in drop:
+                fleet.drop(key)
+                dropped.add(key)
+            else:
+                fleet.dot(key)
+        for key, verdict in fleet.ended():
+            assert key not in ends, "ended twice"
+            assert key not in dropped, "ended after it was dropped"
+            ends[key] = verdict
+    assert fleet.outstanding == 0
+    return ends
 
 
-def verdict_of(line: Line) -> Verdict:
-    """Return the line's verdict, which must be there."""
-    assert line.verdict is not None
-    return line.verdict
+def until_ready(fleet: Fleet[int], keys: Collection[int]) -> None:
+    """Take turns until these letters only lack their dots."""
+    until = time.monotonic() + PATIENCE_S
+    while not set(keys) <= set(fleet.ready):
+        assert time.monotonic() < until, f"ready: {fleet.ready}"
+        fleet.turn(wait_s=0.05)
+
+
+def deliver_one(fleet: Fleet[int], one: Letter = LETTER, **how: Any) -> Verdict:
+    """Bring one letter to its end."""
+    return deliver(fleet, {1: one}, **how)[1]
+
+
+def kinds(ends: Mapping[int, Verdict]) -> dict[int, Kind]:
+    """Return how each ended."""
+    return {key: verdict.kind for key, verdict in ends.items()}
+
+
+def numbers(bodies: Iterable[bytes]) -> list[int]:
+    """Return which letters a server was given, in order."""
+    return [int(body.split(b"\r\n")[0].removeprefix(b"Letter: ")) for body in bodies]

@@ -5,18 +5,8 @@ import time
 import pytest
 
 from crm.mail.smtp import Kind, Letter, dot, drop, offer, replies
-from tests.mail.hostile import (
-    BODY,
-    LETTER,
-    Visit,
-    hand_over,
-    lines_to,
-    listening,
-    no_beat,
-    refusing,
-    verdict_of,
-    well_behaved,
-)
+from tests.mail.hostile import BODY, LETTER, Visit, listening, refusing, well_behaved
+from tests.mail.lines import hand_over, lines_to, no_beat, verdict_of
 
 
 def test_a_letter_is_handed_over_by_its_dot() -> None:

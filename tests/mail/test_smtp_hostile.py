@@ -8,19 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crm.mail.smtp import Kind, Letter, dot, drop, offer, replies
-from tests.mail.hostile import (
-    LETTER,
-    Gone,
-    Script,
-    Visit,
-    hand_over,
-    lines_to,
-    listening,
-    no_beat,
-    refusing,
-    verdict_of,
-    well_behaved,
-)
+from tests.mail.hostile import LETTER, Gone, Script, Visit, listening, refusing, well_behaved
+from tests.mail.lines import hand_over, lines_to, no_beat, verdict_of
 
 OK = b"250 2.0.0 Ok\r\n"
 BROKEN = [

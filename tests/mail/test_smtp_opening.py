@@ -1,10 +1,12 @@
 """Reaching a relay: names, certificates, STARTTLS, sign-in."""
 
 import base64
+import contextlib
 import datetime
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -14,16 +16,17 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from crm.mail.smtp import Kind, Line, Relay, offer
+from crm.mail.smtp import Fleet, Kind, Relay
 from tests.mail.hostile import (
-    LETTER,
     Script,
     Visit,
-    hand_over,
-    lines_to,
+    deliver,
+    deliver_one,
+    fleet_to,
+    kinds,
+    letters,
     listening,
-    no_beat,
-    verdict_of,
+    numbers,
     well_behaved,
 )
 
@@ -90,13 +93,10 @@ def test_starttls_is_used_and_what_was_offered_before_it_is_forgotten(
 ) -> None:
     with (
         listening(starttls(certificate)) as server,
-        lines_to(server, 3, tls=certificate.client, url=REQUIRED) as lines,
+        fleet_to(server, 3, tls=certificate.client, url=REQUIRED) as fleet,
     ):
-        for line in lines:
-            assert hand_over(line)
-            assert hand_over(line)
-            assert verdict_of(line).kind is Kind.ACCEPTED
-        assert len(server.bodies) == 6
+        assert set(kinds(deliver(fleet, letters(20))).values()) == {Kind.ACCEPTED}
+        assert sorted(numbers(server.bodies)) == list(range(20))
         assert server.visits == 3
 
 
@@ -109,10 +109,10 @@ def test_smtps_is_encrypted_from_the_first_byte(certificate: Certificate) -> Non
     url = "smtps://127.0.0.1:{port}"
     with (
         listening(script) as server,
-        lines_to(server, tls=certificate.client, url=url) as [line],
+        fleet_to(server, tls=certificate.client, url=url) as fleet,
     ):
-        assert hand_over(line)
-        assert verdict_of(line).kind is Kind.ACCEPTED
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.ACCEPTED
 
 
 def test_a_server_that_leaves_an_encrypted_line_before_the_dot_gets_none(
@@ -126,10 +126,10 @@ def test_a_server_that_leaves_an_encrypted_line_before_the_dot_gets_none(
     url = "smtps://127.0.0.1:{port}"
     with (
         listening(script) as server,
-        lines_to(server, tls=certificate.client, url=url) as [line],
+        fleet_to(server, tls=certificate.client, url=url) as fleet,
     ):
-        assert not hand_over(line, look_s=0.1)
-        assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
+        verdict = deliver_one(fleet, look_s=0.1)
+        assert verdict.kind is Kind.NOT_HANDED_OVER
 
 
 @pytest.mark.parametrize(
@@ -142,26 +142,26 @@ def test_a_certificate_that_does_not_hold_ends_the_attempt(
     bad = Certificate(tmp_path, days=days, address=address)
     with (
         listening(starttls(bad)) as server,
-        lines_to(server, tls=bad.client, url=REQUIRED) as [line],
+        fleet_to(server, tls=bad.client, url=REQUIRED) as fleet,
     ):
-        assert not hand_over(line)
-        assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-        assert reason in verdict_of(line).text
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.NOT_HANDED_OVER
+        assert reason in verdict.text
 
 
 def test_a_certificate_nobody_vouches_for_is_refused_by_default(certificate: Certificate) -> None:
-    with listening(starttls(certificate)) as server, lines_to(server, url=REQUIRED) as [line]:
-        assert not hand_over(line)
-        assert "self-signed" in verdict_of(line).text
+    with listening(starttls(certificate)) as server, fleet_to(server, url=REQUIRED) as fleet:
+        verdict = deliver_one(fleet)
+        assert "self-signed" in verdict.text
         assert len(server.heard) == 2
 
 
 def test_without_starttls_nothing_is_said_where_it_is_required() -> None:
-    with listening(well_behaved()) as server, lines_to(server, url=REQUIRED) as [line]:
-        assert not hand_over(line)
-        assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-        assert verdict_of(line).relay_wide
-        assert verdict_of(line).text == "The relay does not offer STARTTLS."
+    with listening(well_behaved()) as server, fleet_to(server, url=REQUIRED) as fleet:
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.NOT_HANDED_OVER
+        assert verdict.relay_wide
+        assert verdict.text == "The relay does not offer STARTTLS."
         assert not any(heard.startswith(b"MAIL") for heard in server.heard)
 
 
@@ -175,10 +175,10 @@ def test_an_answer_slipped_in_before_the_handshake_is_not_believed(
 
     with (
         listening(script) as server,
-        lines_to(server, tls=certificate.client, url=REQUIRED) as [line],
+        fleet_to(server, tls=certificate.client, url=REQUIRED) as fleet,
     ):
-        assert not hand_over(line)
-        assert verdict_of(line).text == "The relay's answer could not be understood."
+        verdict = deliver_one(fleet)
+        assert verdict.text == "The relay's answer could not be understood."
 
 
 @pytest.mark.parametrize(
@@ -201,9 +201,9 @@ def test_the_sign_in_is_plain_or_login(talk: list[tuple[bytes, bytes]]) -> None:
             visit.expect(command, answer)
         visit.serve()
 
-    with listening(script) as server, lines_to(server, url=SIGNED_IN) as [line]:
-        assert hand_over(line)
-        assert verdict_of(line).kind is Kind.ACCEPTED
+    with listening(script) as server, fleet_to(server, url=SIGNED_IN) as fleet:
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.ACCEPTED
 
 
 @pytest.mark.parametrize(
@@ -220,18 +220,18 @@ def test_a_refused_sign_in_hands_nothing_over_and_tells_no_secret(answer: bytes,
         visit.expect(b"AUTH", answer)
         visit.hang()
 
-    with listening(script) as server, lines_to(server, url=SIGNED_IN) as [line]:
-        assert not hand_over(line)
-        assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-        assert verdict_of(line).relay_wide
-        assert verdict_of(line).code == int(answer[:3])
-        assert verdict_of(line).text == text
+    with listening(script) as server, fleet_to(server, url=SIGNED_IN) as fleet:
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.NOT_HANDED_OVER
+        assert verdict.relay_wide
+        assert verdict.code == int(answer[:3])
+        assert verdict.text == text
 
 
 def test_a_relay_that_cannot_be_signed_in_to_gets_nothing() -> None:
-    with listening(well_behaved()) as server, lines_to(server, url=SIGNED_IN) as [line]:
-        assert not hand_over(line)
-        assert verdict_of(line).text == "The relay offers no sign-in with a password."
+    with listening(well_behaved()) as server, fleet_to(server, url=SIGNED_IN) as fleet:
+        verdict = deliver_one(fleet)
+        assert verdict.text == "The relay offers no sign-in with a password."
 
 
 def test_helo_will_do_where_ehlo_is_not_known() -> None:
@@ -241,27 +241,28 @@ def test_helo_will_do_where_ehlo_is_not_known() -> None:
         visit.expect(b"HELO", b"250 old.test\r\n")
         visit.serve()
 
-    with listening(script) as server, lines_to(server) as [line]:
-        assert hand_over(line)
-        assert verdict_of(line).kind is Kind.ACCEPTED
+    with listening(script) as server, fleet_to(server) as fleet:
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.ACCEPTED
 
 
 def test_a_refused_connection_is_not_handed_over() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    line = Line(Relay.from_url(f"smtp://127.0.0.1:{port}"))
-    assert not hand_over(line)
-    assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-    assert verdict_of(line).text == "The relay could not be reached: Connection refused"
+    fleet: Fleet[int] = Fleet(Relay.from_url(f"smtp://127.0.0.1:{port}"), size=2)
+    verdict = deliver_one(fleet)
+    fleet.close()
+    assert verdict.kind is Kind.NOT_HANDED_OVER
+    assert verdict.text == "The relay could not be reached: Connection refused"
 
 
 def test_the_next_address_is_tried_where_the_first_does_not_answer() -> None:
     with (
         listening(well_behaved()) as server,
-        lines_to(server, url="smtp://localhost:{port}") as [line],
+        fleet_to(server, url="smtp://localhost:{port}") as fleet,
     ):
-        assert hand_over(line)
-        assert verdict_of(line).kind is Kind.ACCEPTED
+        verdict = deliver_one(fleet)
+        assert verdict.kind is Kind.ACCEPTED
 
 
 def test_an_unknown_name_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,32 +270,54 @@ def test_an_unknown_name_is_not_handed_over(monkeypatch: pytest.MonkeyPatch) -> 
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    line = Line(Relay.from_url("smtp://nowhere.test?starttls=never"))
-    assert not hand_over(line)
-    assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-    assert verdict_of(line).text == "The relay's name was not found: Name or service not known"
+    fleet: Fleet[int] = Fleet(Relay.from_url("smtp://nowhere.test?starttls=never"), size=2)
+    verdict = deliver_one(fleet)
+    fleet.close()
+    assert verdict.kind is Kind.NOT_HANDED_OVER
+    assert verdict.text == "The relay's name was not found: Name or service not known"
 
 
-def test_a_resolver_that_hangs_stops_neither_the_clock_nor_the_beat(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_resolver_that_hangs_does_not_stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(*_: Any, flags: int = 0, **__: Any) -> list[Any]:
         if not flags:
             time.sleep(3)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", slow)
-    monkeypatch.setattr("crm.mail.smtp.wait.BEAT_EVERY_S", 0.05)
-    beats: list[float] = []
-    line = Line(Relay.from_url("smtp://slow.test?starttls=never"))
+    monkeypatch.setattr("crm.mail.smtp.patience.LOOKUP_S", 0.3)
+    fleet: Fleet[int] = Fleet(Relay.from_url("smtp://slow.test?starttls=never"), size=1)
     begun = time.monotonic()
-    offer([(line, LETTER)], timeout_s=0.3, beat=lambda: beats.append(time.monotonic()))
+    verdict = deliver_one(fleet)
+    fleet.close()
     assert 0.25 < time.monotonic() - begun < 1.5
-    assert verdict_of(line).kind is Kind.NOT_HANDED_OVER
-    assert len(beats) >= 2
+    assert verdict.kind is Kind.NOT_HANDED_OVER
+    assert verdict.text == "The relay did not answer in time."
 
 
-def test_a_line_tells_where_it_goes_and_no_secret() -> None:
-    line = Line(Relay.from_url("smtp://user:hunter22@relay.test"))
-    assert repr(line) == "<Line relay.test:587 closed>"
-    offer([], timeout_s=1, beat=no_beat)
+def test_an_address_that_does_not_answer_costs_ten_seconds_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("crm.mail.smtp.patience.CONNECT_S", 0.2)
+    with full_house() as port:
+        fleet: Fleet[int] = Fleet(Relay.from_url(f"smtp://127.0.0.1:{port}"), size=1)
+        begun = time.monotonic()
+        verdict = deliver_one(fleet)
+        fleet.close()
+        assert 0.15 < time.monotonic() - begun < 1
+    assert verdict.kind is Kind.NOT_HANDED_OVER
+    assert verdict.text == "The relay could not be reached: it did not answer in time"
+
+
+@contextlib.contextmanager
+def full_house() -> Iterator[int]:
+    """Listen on a port whose queue is full, so that nobody else gets in."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        guests = []
+        for _ in range(4):
+            guest = socket.socket()
+            guest.setblocking(False)
+            guest.connect_ex(listener.getsockname())
+            guests.append(guest)
+        yield listener.getsockname()[1]
+        for guest in guests:
+            guest.close()
