@@ -58,6 +58,20 @@ def launch_due(engine: Engine) -> None:
         session.commit()
 
 
+def pause(engine: Engine, mailing_id: int) -> None:
+    """Pause a mailing."""
+    with Session(engine) as session:
+        delivery.pause(session, mailing_id)
+        session.commit()
+
+
+def resume(engine: Engine, mailing_id: int) -> None:
+    """Let a paused mailing run again."""
+    with Session(engine) as session:
+        delivery.resume(session, mailing_id)
+        session.commit()
+
+
 def stop(engine: Engine, mailing_id: int) -> None:
     """Stop a mailing, and wait until the house has written down what did not go."""
     with Session(engine) as session:
