@@ -114,6 +114,19 @@ class Visit:
         self.sock.settimeout(PATIENCE_S)
         return self._buffer
 
+    def forget(self) -> None:
+        """Throw away what has come beyond what was read."""
+        self.unread()
+        self._buffer = b""
+
+    def body_at_the_end_of_a_read(self) -> None:
+        """Read a body whose dot is only known where nothing stands behind it."""
+        body = self._buffer
+        while not body.endswith(b"\r\n" + DOT):
+            body += self._read()
+        self._buffer = b""
+        self.server.bodies.append(body.removesuffix(DOT))
+
     def hang(self) -> None:
         """Say nothing more until the client gives up the letter or leaves, or the test ends."""
         while not self._read().startswith((b"QUIT\r\n", b"RSET\r\n")):
