@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
@@ -19,7 +20,7 @@ from bench.rig import clinic, mailings, options, peers, people, profile
 from bench.rig.capture import Size, size_of_a_letter
 from bench.rig.processes import cpu_s, family
 from bench.rig.product import Product, running
-from bench.rig.race import Stretch, watched
+from bench.rig.race import watched
 from bench.rig.report import Report, Row
 from bench.rig.smtp import Sink, sink, source
 from bench.rig.tools import NotToBeHad
@@ -28,6 +29,8 @@ from devtools.terminal import working
 
 LETTERS = 20_000
 PROFILE_S = 10
+A_MONTH = 8
+"""The cap that clinics begin with."""
 FIGURES = {
     "ratio_to_smtp_source": "to_source",
     "ratio_to_naive": "to_naive",
@@ -43,71 +46,97 @@ def main() -> int:
     )
     report = Report("dispatch", asked)
     with clinic.opened() as engine:
-        people.load(engine, asked.letters)
+        people.load(engine, asked.letters * (asked.rounds + 1))
         size = size_of_a_letter(engine)
         report.tell(
             f"A letter has {size.as_8bit:,} octets as 8-bit text, {size.on_the_wire:,} on the wire."
         )
         with sink() as taker, peers.letter_file(from_environ()) as letter:
+            contest = Contest(engine, taker, report, letter)
             for number in range(asked.rounds):
-                ours = _round(engine, taker, report, size, is_first=number == 0)
-                report.add(ours | _others(engine, taker, report, letter, ours["product"]))
-    return report.end(
-        {
-            name: report.median(column)
-            for name, column in FIGURES.items()
-            if column in report.rows[0]
-        }
-    )
+                limit = contest.limit(size)
+                ours = contest.ours(number)
+                report.add({"smtp-source": limit, **ours, **contest.ratios(limit, ours["product"])})
+    return report.end(_figures(report))
 
 
-def _others(engine: Engine, taker: Sink, report: Report, letter: Path, ours: float) -> Row:
-    few = max(report.options.letters // 10, 200)
-    row = {"to_naive": ours / peers.naive_round(taker, letter, letters=few)}
-    try:
-        rate = peers.post_office_round(taker, letter, engine, letters=report.options.letters)
-    except NotToBeHad as fault:
-        report.missing = [str(fault)]
-        return row
-    return row | {"to_post_office": ours / rate}
+def _figures(report: Report) -> Row:
+    told = [f"{name} {report.median(name):.0f}" for name in report.rows[0] if name.endswith("_us")]
+    report.tell("Processor time a letter: " + ", ".join(told) + ".")
+    report.tell(f"With the frequency cap on: {report.median('capped'):,.0f} letters/s.")
+    known = {name: column for name, column in FIGURES.items() if column in report.rows[0]}
+    return {name: report.median(column) for name, column in known.items()}
 
 
-def _round(engine: Engine, taker: Sink, report: Report, size: Size, *, is_first: bool) -> Row:
-    letters = report.options.letters
-    before = taker.letters()
-    with working("smtp-source"), source(taker, letters=letters, size=size.as_8bit):
-        limit = watched(taker, before, letters)
-    ours, costs = _product(engine, taker, report, is_first=is_first)
-    return {
-        "smtp-source": limit.rate,
-        "product": ours.rate,
-        "to_source": ours.rate / limit.rate,
-        **costs,
-    }
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Those who take turns, and where their letters go."""
 
+    engine: Engine
+    taker: Sink
+    report: Report
+    letter: Path
 
-def _product(engine: Engine, taker: Sink, report: Report, *, is_first: bool) -> tuple[Stretch, Row]:
-    """Send one mailing; return its stretch and the processor time of each part, in µs a letter."""
-    letters = report.options.letters
-    with contextlib.ExitStack() as stack:
-        product = stack.enter_context(running(engine, taker.url))
-        if is_first and report.options.profile:
-            stack.enter_context(_profiled(product, report))
+    @property
+    def letters(self) -> int:
+        return self.report.options.letters
+
+    def limit(self, size: Size) -> float:
+        """Return the rate of smtp-source."""
+        before = self.taker.letters()
+        sending = source(self.taker, letters=self.letters, size=size.as_8bit)
+        with working("smtp-source"), sending:
+            return watched(self.taker, before, self.letters).rate
+
+    def ours(self, number: int) -> Row:
+        """Return the product's rates, and the processor time of each part in µs a letter.
+
+        With the cap on it writes to people who have had no letter yet.
+        """
+        everyday = range(1, self.letters + 1)
+        unwritten = range(self.letters * (number + 1) + 1, self.letters * (number + 2) + 1)
+        with contextlib.ExitStack() as stack:
+            product = stack.enter_context(running(self.engine, self.taker.url))
+            if number == 0 and self.report.options.profile:
+                stack.enter_context(_profiled(product, self.report))
+            row = self._mailing(product, everyday)
+            clinic.cap(self.engine, a_month=A_MONTH)
+            row["capped"] = self._mailing(product, unwritten)["product"]
+            clinic.cap(self.engine, a_month=0)
+            return row
+
+    def _mailing(self, product: Product, to: range) -> Row:
         parts = {
             "senders_us": product.workers["bulk"],
-            "postgres_us": clinic.postmaster(engine),
-            "sink_us": taker.pid,
+            "postgres_us": clinic.postmaster(self.engine),
+            "sink_us": self.taker.pid,
         }
-        before, spent = taker.letters(), _costs(parts)
-        began = time.perf_counter()
-        mailing_id = mailings.launched(engine, from_environ())
+        before, spent, began = self.taker.letters(), _costs(parts), time.perf_counter()
+        mailing_id = mailings.launched(self.engine, from_environ(), to=to)
         with working("The product"):
-            stretch = watched(taker, before, letters)
-        took = mailings.accepted(engine, mailing_id)
+            stretch = watched(self.taker, before, self.letters)
+        took = mailings.accepted(self.engine, mailing_id)
         ended = time.perf_counter()
-        assert took == letters == taker.letters() - before
-        costs = {name: (now - spent[name]) / letters * 1e6 for name, now in _costs(parts).items()}
-    return stretch, {"launch_to_end": letters / (ended - began), **costs}
+        assert took == self.letters == self.taker.letters() - before
+        costs = {
+            name: (now - spent[name]) / self.letters * 1e6 for name, now in _costs(parts).items()
+        }
+        whole = self.letters / (ended - began)
+        return {"product": stretch.rate, "launch_to_end": whole, **costs}
+
+    def ratios(self, limit: float, ours: float) -> Row:
+        """Return how often ours is the limit's rate, and the others'."""
+        few = max(self.letters // 10, 200)
+        naive = peers.naive_round(self.taker, self.letter, letters=few)
+        row = {"to_source": ours / limit, "to_naive": ours / naive}
+        try:
+            rate = peers.post_office_round(
+                self.taker, self.letter, self.engine, letters=self.letters
+            )
+        except NotToBeHad as fault:
+            self.report.missing = [str(fault)]
+            return row
+        return row | {"to_post_office": ours / rate}
 
 
 def _costs(parts: dict[str, int]) -> Row:

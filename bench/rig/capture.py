@@ -21,10 +21,15 @@ class Size:
     """With the transfer encoding of its parts undone: what it costs where 8BITMIME is offered."""
 
 
-def size_of_a_letter(engine: Engine) -> Size:
-    """Send a few letters into a catcher and measure one."""
+def a_letter(engine: Engine) -> bytes:
+    """Return one of a few that the product sends into a catcher."""
     with Sink() as catcher, running(engine, catcher.url, warm_up=ENOUGH):
-        raw = catcher.messages()[0].raw
+        return catcher.messages()[0].raw
+
+
+def size_of_a_letter(engine: Engine) -> Size:
+    """Measure one letter."""
+    raw = a_letter(engine)
     letter = email.message_from_bytes(raw, policy=email.policy.default)
     saved = 0
     for part in letter.walk():

@@ -6,19 +6,15 @@ from collections.abc import Iterator
 from datetime import time
 
 from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from crm import clock, migrations
-from crm.clinic.models import Clinic
 from crm.clinic.service import details
 from crm.staff.models import Staff
 from devtools.terminal import working
 
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 UNLIMITED = 0
-MOST = 1_000_000
-"""Letters a minute, where the clinic has no word for "as fast as it goes"."""
 
 
 @contextlib.contextmanager
@@ -37,6 +33,14 @@ def opened() -> Iterator[Engine]:
         session.commit()
     yield engine
     engine.dispose()
+
+
+def cap(engine: Engine, *, a_month: int) -> None:
+    """Let an address get one promotional letter a day and ``a_month``; 0 lifts both caps."""
+    with Session(engine) as session:
+        clinic = details(session)
+        clinic.one_a_day, clinic.cap_per_month = a_month > 0, a_month
+        session.commit()
 
 
 def tidy(engine: Engine) -> None:
@@ -87,8 +91,8 @@ def _set_up(session: Session) -> None:
     clinic.service_email = "priem@clinic.example"
     clinic.site_url = "https://clinic.example"
     clinic.quiet_from = clinic.quiet_until = time(0)
-    session.flush()
-    _without_limits(session, clinic)
+    clinic.letters_per_minute = clinic.cap_per_month = UNLIMITED
+    clinic.one_a_day = False
     session.add(
         Staff(
             email="bench@clinic.example",
@@ -98,12 +102,3 @@ def _set_up(session: Session) -> None:
         )
     )
     session.flush()
-
-
-def _without_limits(session: Session, clinic: Clinic) -> None:
-    try:
-        with session.begin_nested():
-            clinic.letters_per_minute = UNLIMITED
-    except IntegrityError:
-        session.refresh(clinic)
-        clinic.letters_per_minute = MOST

@@ -11,6 +11,7 @@ from crm.campaigns import service as campaigns
 from crm.campaigns.models import Campaign
 from crm.config import Settings
 from crm.consent.rules import Purpose
+from crm.contacts.models import Address
 from crm.delivery import service as delivery
 from crm.delivery.models import Delivery, Mailing
 from crm.staff.models import Staff
@@ -18,15 +19,15 @@ from crm.staff.models import Staff
 SETTLED_S = 60.0
 
 
-def launched(engine: Engine, settings: Settings, *, letters: int | None = None) -> int:
-    """Launch a mailing to everybody, or to the first ``letters``; return its id. Committed."""
+def launched(engine: Engine, settings: Settings, *, to: range | None = None) -> int:
+    """Launch a mailing to everybody, or to some by their numbers; return its id. Committed."""
     with Session(engine) as session:
         at = clock.now()
         mailing = _scheduled(session, settings)
         people = audience.people(at=at)
-        delivery.enlist(
-            session, mailing, people if letters is None else people.limit(letters), at=at
-        )
+        if to is not None:
+            people = people.where(Address.id.between(to.start, to.stop - 1))
+        delivery.enlist(session, mailing, people, at=at)
         session.commit()
         return mailing.id
 

@@ -65,7 +65,7 @@ def running(
         stack.enter_context(started(beat, dict(os.environ), output=folder / "beat.log"))
         with working("Starting the senders"):
             _wait_for_senders(engine, sum(SLOTS[lane] for lane in lanes if lane != "house"))
-            accepted(engine, launched(engine, from_environ(), letters=warm_up))
+            accepted(engine, launched(engine, from_environ(), to=range(1, warm_up + 1)))
         yield Product(workers)
 
 

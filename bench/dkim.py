@@ -1,0 +1,86 @@
+"""What signing costs beside everything else: letters a second with DKIM, to signatures alone.
+
+Each round takes turns between a bare loop of RSA-2048 signatures by `cryptography`, in as many
+processes as there are senders, and a campaign whose every letter is signed with such a key by the
+senders, with the sink and PostgreSQL on the same cores.
+"""
+
+import hashlib
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from email import message_from_bytes
+
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from sqlalchemy import Engine
+
+from bench.rig import clinic, mailings, options, people
+from bench.rig.capture import a_letter
+from bench.rig.letter import ENVELOPE
+from bench.rig.product import SLOTS, running
+from bench.rig.race import watched
+from bench.rig.report import Report, Row
+from bench.rig.smtp import Sink, sink
+from crm.config import from_environ
+from crm.mail import dkim_keys
+from devtools.terminal import working
+
+LETTERS = 20_000
+LOOP_S = 5.0
+BITS = 2048
+
+
+def main() -> int:
+    """Measure, and return the exit status."""
+    asked = options.asked(
+        "dkim", __doc__ or "", letters=LETTERS, quick_letters=4000, minutes="three minutes"
+    )
+    report = Report("dkim", asked)
+    with clinic.opened() as engine:
+        people.load(engine, asked.letters)
+        _make_a_key()
+        if "DKIM-Signature" not in message_from_bytes(a_letter(engine)):
+            raise SystemExit("Letters are not signed: there is nothing to compare.")
+        with sink() as taker:
+            for _ in range(asked.rounds):
+                report.add(_round(engine, taker, asked.letters))
+    return report.end({"ratio_to_signing": report.median("to_signing")})
+
+
+def _make_a_key() -> None:
+    directory = from_environ().state_dir / "dkim"
+    domain = ENVELOPE.sender_address.rpartition("@")[2]
+    dkim_keys.prepare(directory, domain, "bench")
+    for key in dkim_keys.stored(directory, domain):
+        dkim_keys.use(directory, key)
+
+
+def _round(engine: Engine, taker: Sink, letters: int) -> Row:
+    with working("Bare signatures"), ProcessPoolExecutor(SLOTS["bulk"]) as pool:
+        bare = sum(pool.map(_signatures_a_second, range(SLOTS["bulk"])))
+    with running(engine, taker.url):
+        before = taker.letters()
+        mailing_id = mailings.launched(engine, from_environ())
+        with working("Signed letters"):
+            stretch = watched(taker, before, letters)
+        assert mailings.accepted(engine, mailing_id) == letters
+    return {"bare/s": bare, "signed/s": stretch.rate, "to_signing": stretch.rate / bare}
+
+
+def _signatures_a_second(_number: int) -> float:
+    key = generate_private_key(65537, BITS)
+    padding, prehashed = PKCS1v15(), Prehashed(SHA256())
+    digest = hashlib.sha256(os.urandom(32)).digest()
+    signed, began = 0, time.perf_counter()
+    while time.perf_counter() - began < LOOP_S:
+        key.sign(digest, padding, prehashed)
+        signed += 1
+    return signed / (time.perf_counter() - began)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
