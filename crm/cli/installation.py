@@ -74,8 +74,8 @@ def _decider(email: str) -> int:
 def _told(done: Replayed) -> list[str]:
     lines = [
         f"Refusals done again: {done.stops}.",
-        f"Mailings held, because letters left after the backup: {len(done.mailings)} "
-        f"({done.letters} letters are not sent again).",
+        f"Mailings held, because letters left after the backup: {len(done.letters)} "
+        f"({done.letters.total()} letters are not sent again).",
     ]
     if done.unknown:
         lines.append(

@@ -100,6 +100,7 @@ SOURCE = {
     "one_click": _("by the mail program’s button"),
     "mailto": _("by writing to us"),
     "bounce": _("from the mail server"),
+    "journal": _("from the journal, after a restore"),
 }
 HOW = {"phone": _("By phone"), "desk": _("At the desk"), "letter": _("By letter")}
 EDITS = {

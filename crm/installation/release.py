@@ -58,15 +58,13 @@ def release(
         actor_id=by,
         epoch=epoch,
         stops=replayed.stops,
-        letters=replayed.letters,
-        mailings=len(replayed.mailings),
+        letters=replayed.letters.total(),
+        mailings=len(replayed.letters),
     )
     session.flush()
     installation.start_above(session, replayed.marks)
     try:
-        journal.of(settings).write(
-            [{"kind": "release", "at": at.isoformat(), "epoch": epoch}], at=at
-        )
+        journal.of(settings).write([{"kind": "release", "epoch": epoch}], at=at)
         installation.write_identity(settings, key=row.key, epoch=epoch, found=found)
         folder.remove(settings.state_dir / installation.HELD)
     except OSError as error:

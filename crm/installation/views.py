@@ -44,7 +44,7 @@ def release() -> ResponseReturnValue:
         _(
             "Released. Refusals done again: %(stops)s; mailings held: %(mailings)s.",
             stops=done.stops,
-            mailings=len(done.mailings),
+            mailings=len(done.letters),
         )
     )
     return redirect(url_for("installation.show"), HTTPStatus.SEE_OTHER)

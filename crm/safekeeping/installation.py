@@ -38,7 +38,10 @@ def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | Non
     held = folder.read(settings.state_dir / HELD)
     if held is None:
         # The journal first: whatever it knows, a database asked afterwards must know too.
-        journal = _tails(settings.state_dir).marks(settings.state_dir)
+        try:
+            journal = _tails(settings.state_dir).marks(settings.state_dir)
+        except OSError:
+            return Hold(why=Why.FILE_LOST, since=at, values={})
         wrong = disagreement(identity(settings), look(session), machine(), journal)
         if wrong is None:
             return None
@@ -81,7 +84,7 @@ def look(session: Session) -> Found:
         epoch=row.epoch or 0,
         system=None if row.system is None else str(row.system),
         database=row.database,
-        marks=Marks(fence=row.fence, delivery=row.delivery, event=row.event),
+        marks=Marks(fence=row.fence, delivery=row.delivery, event=row.event, at=row.newest_at),
     )
 
 
@@ -107,7 +110,10 @@ def start_above(session: Session, journal: Marks) -> None:
 
     A Message-ID comes from a delivery's number: a mailbox that has seen it drops the letter.
     """
-    session.execute(text(_START_ABOVE), asdict(journal))
+    session.execute(
+        text(_START_ABOVE),
+        {"fence": journal.fence, "delivery": journal.delivery, "event": journal.event},
+    )
 
 
 def lock(session: Session) -> None:
@@ -145,7 +151,11 @@ _LOOK = """
     SELECT i.key, i.epoch, d.oid::bigint AS database, {system} AS system,
            CASE WHEN l.is_called THEN l.last_value ELSE 0 END AS fence,
            CASE WHEN x.is_called THEN x.last_value ELSE 0 END AS delivery,
-           CASE WHEN e.is_called THEN e.last_value ELSE 0 END AS event
+           CASE WHEN e.is_called THEN e.last_value ELSE 0 END AS event,
+           greatest(
+               (SELECT taken_at FROM leases ORDER BY fence DESC LIMIT 1),
+               (SELECT at FROM consent_events ORDER BY id DESC LIMIT 1)
+           ) AS newest_at
     FROM pg_database d
     CROSS JOIN leases_fence_seq l
     CROSS JOIN deliveries_id_seq x

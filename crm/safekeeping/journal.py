@@ -89,7 +89,6 @@ class Journal:
         """
         record = {
             "kind": "handing",
-            "at": at.astimezone(UTC).isoformat(),
             "fence": fence,
             "mailing": mailing_key.hex,
             "upto": last_delivery_id,
@@ -100,7 +99,7 @@ class Journal:
             self._append([record], at)
 
     def write(self, records: Iterable[Mapping[str, Any]], *, at: datetime) -> None:
-        """Write down other records, each with a ``kind`` and an ``at``. Raises JournalAway."""
+        """Write down other records, each with its ``kind``. Raises JournalAway."""
         with self._lock, _told():
             self._append(records, at)
 
@@ -137,15 +136,15 @@ class Journal:
 
     def _append(self, records: Iterable[Mapping[str, Any]], at: datetime) -> None:
         try:
-            self._write(self._open(at), records)
+            self._write(self._open(at), records, at)
         except OSError:
             self.close()
             raise
 
-    def _write(self, file: int, records: Iterable[Mapping[str, Any]]) -> None:
-        whole = []
+    def _write(self, file: int, records: Iterable[Mapping[str, Any]], at: datetime) -> None:
+        whole, moment = [], at.astimezone(UTC).isoformat()
         for record in records:
-            stored = lines.encode(record)
+            stored = lines.encode({"at": moment, **record})
             self._mark = lines.mark(self._mark, stored, self._key.encode())
             whole.append(lines.line(stored, self._mark))
         block = b"".join(whole)
@@ -168,8 +167,8 @@ class Journal:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
         self._file, self._day = os.open(place / name, flags, 0o600), day
         self._end = weakref.finalize(self, os.close, self._file)
-        began = {"kind": "opened", "at": at.isoformat(), "v": lines.VERSION, "key": self._name}
-        self._write(self._file, [began])
+        began = {"kind": "opened", "v": lines.VERSION, "key": self._name}
+        self._write(self._file, [began], at)
         folder.sync(place)
         return self._file
 

@@ -90,7 +90,10 @@ class Tails:
 def marks_of(said: dict[str, Any]) -> Marks:
     """Return the numbers that a record speaks of."""
     return Marks(
-        fence=said.get("fence", 0), delivery=said.get("upto", 0), event=said.get("event", 0)
+        fence=said.get("fence", 0),
+        delivery=said.get("upto", 0),
+        event=said.get("event", 0),
+        at=datetime.fromisoformat(said["at"]),
     )
 
 
@@ -100,6 +103,7 @@ def largest(found: list[Marks]) -> Marks:
         fence=max((one.fence for one in found), default=0),
         delivery=max((one.delivery for one in found), default=0),
         event=max((one.event for one in found), default=0),
+        at=max((one.at for one in found if one.at), default=None),
     )
 
 
@@ -122,19 +126,24 @@ def _read(path: Path, keys: Mapping[str, bytes], faults: list[Fault]) -> Iterato
                 return  # cut by a crash or a full disk: no later line was ever written
             try:
                 stored, sealed = lines.parse(line)
-                said = json.loads(stored)
-            except ValueError:
+                record = _record(stored)
+            except (ValueError, KeyError, TypeError):
                 faults.append(_fault(path, number, "is not a line of the journal"))
                 continue
-            if said["kind"] == "opened":
-                key = keys.get(said["key"])
+            if record.kind == "opened":
+                key = keys.get(record.said.get("key", ""))
             if key is None:
                 faults.append(_fault(path, number, "was written under a key that is not here"))
             elif lines.mark(before, stored, key) != sealed:
                 faults.append(_fault(path, number, "is not what was written there"))
             before = sealed
-            if said["kind"] != "opened":
-                yield Record(kind=said["kind"], at=datetime.fromisoformat(said["at"]), said=said)
+            if record.kind != "opened":
+                yield record
+
+
+def _record(stored: bytes) -> Record:
+    said = json.loads(stored)
+    return Record(kind=said["kind"], at=datetime.fromisoformat(said["at"]), said=said)
 
 
 def _fault(path: Path, number: int, what: str) -> Fault:

@@ -1,8 +1,9 @@
 """Whether database, state folder and machine belong together. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 from crm.errors import later
@@ -43,8 +44,8 @@ SAY: Final = {
         "Nothing is sent until a person releases it here."
     ),
     Why.OLDER: later(
-        "The database is older than what has left this machine, by %(leases)s leases and "
-        "%(events)s events of the ledger: it was restored from a backup. "
+        "The database is older than what has left this machine, by %(hours)s h (leases missing: "
+        "%(leases)s, events of the ledger missing: %(events)s): it was restored from a backup. "
         "Nothing is sent until a person releases this installation."
     ),
 }
@@ -73,6 +74,8 @@ class Marks:
     fence: int = 0
     delivery: int = 0
     event: int = 0
+    at: datetime | None = field(default=None, compare=False)
+    """When the newest of them was given out, as far as that is known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +134,18 @@ def _older(known: Marks, journal: Marks) -> tuple[Why, dict[str, int]] | None:
     leases, events = journal.fence - known.fence, journal.event - known.event
     if max(leases, events, journal.delivery - known.delivery) <= 0:
         return None
-    return Why.OLDER, {"leases": max(leases, 0), "events": max(events, 0)}
+    return Why.OLDER, {
+        "hours": _hours(known.at, journal.at),
+        "leases": max(leases, 0),
+        "events": max(events, 0),
+    }
+
+
+def _hours(before: datetime | None, after: datetime | None) -> int:
+    """Return the hours in between, a begun one as a whole one."""
+    if before is None or after is None:
+        return 0
+    return max(0, ceil((after - before).total_seconds() / 3600))
 
 
 def _differ(one: str | None, other: str | None) -> bool:

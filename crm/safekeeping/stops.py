@@ -21,7 +21,9 @@ from crm.safekeeping.models import Unjournalled
 
 log = logging.getLogger(__name__)
 
-BATCH = 500
+BATCH = 1000
+STATEMENT_MS = 300
+"""A person may be waiting."""
 
 
 def keep(session: Session, settings: Settings, *, at: datetime) -> bool:
@@ -29,16 +31,19 @@ def keep(session: Session, settings: Settings, *, at: datetime) -> bool:
 
     Call after the commit of a stop, with no transaction open: it opens and ends its own, as
     ``gate.barrier`` does. Nothing is raised: whoever refuses is answered whatever the disk does.
-    Two that call at once share the queue; after a crash a stop may be in the journal twice.
+    At most BATCH, the newest first. Two that call at once share the queue; after a crash a stop
+    may be in the journal twice.
     """
     try:
-        while _batch(session, settings, at=at):
-            session.commit()
+        session.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_MS}"))
+        rows = session.execute(_TAKE, {"most": BATCH}).all()
+        if rows:
+            journal.of(settings).write([_record(row) for row in rows], at=at)
+        session.commit()
     except (JournalAway, SQLAlchemyError) as fault:
         session.rollback()
         log.warning("stops not journalled", extra={"fault": type(fault).__name__})
         return False
-    session.rollback()
     return True
 
 
@@ -47,18 +52,11 @@ def waiting(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Unjournalled)) or 0
 
 
-def _batch(session: Session, settings: Settings, *, at: datetime) -> int:
-    rows = session.execute(_TAKE, {"most": BATCH}).all()
-    if rows:
-        journal.of(settings).write([_record(row) for row in rows], at=at)
-    return len(rows)
-
-
 def _record(row: Row[Any]) -> dict[str, Any]:
     return {
         "kind": "stop",
-        "at": row.at.astimezone(UTC).isoformat(),
         "event": row.id,
+        "stopped_at": row.at.astimezone(UTC).isoformat(),
         "act": row.act,
         "purpose": row.purpose,
         "channel": row.channel,
@@ -71,7 +69,8 @@ def _record(row: Row[Any]) -> dict[str, Any]:
 _TAKE = text("""
     WITH taken AS (
         DELETE FROM unjournalled WHERE event_id IN (
-            SELECT event_id FROM unjournalled ORDER BY event_id LIMIT :most FOR UPDATE SKIP LOCKED
+            SELECT event_id FROM unjournalled
+            ORDER BY event_id DESC LIMIT :most FOR UPDATE SKIP LOCKED
         ) RETURNING event_id
     )
     SELECT e.id, e.at, e.act, e.purpose, e.channel, e.token, a.kind, s.key_id
