@@ -71,11 +71,7 @@ class DeclarationForm(Form):
             ]
         ),
     )
-    contract = StringField(
-        _("Contract"),
-        [Read(maybe_line(200))],
-        description=_("Number or name, so that it can be found. For a processor only."),
-    )
+    contract = StringField(_("Contract"), [Read(maybe_line(200))])
     contract_on = Day(_("Date of the contract"), [Read(_day)])
     note = StringField(
         _("Note"),

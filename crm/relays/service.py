@@ -69,11 +69,14 @@ def usable(session: Session, settings: Settings) -> list[Relay]:
 
 
 def standing(session: Session, settings: Settings, name: str) -> Standing:
-    """Return one relay of SMTP_URL. Raises NotFound where no URL names it."""
-    for one in standings(session, settings):
-        if one.name == name:
-            return one
-    raise NotFound("relay")
+    """Return one relay of SMTP_URL. Raises NotFound where no URL that can be read names it."""
+    try:
+        known = {one.name: one for one in standings(session, settings)}
+    except ValueError as error:
+        raise NotFound("relay") from error
+    if name not in known:
+        raise NotFound("relay")
+    return known[name]
 
 
 def history(session: Session, name: str) -> Sequence[RelayDeclaration]:

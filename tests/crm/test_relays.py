@@ -155,3 +155,4 @@ def test_a_url_that_cannot_be_read_is_said_on_the_page(
     page = signed_in("admin").get("/relays")
     assert page.status_code == 200
     assert "crm doctor" in page.text
+    assert signed_in("admin").get(PAGE).status_code == 404
