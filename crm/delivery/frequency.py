@@ -62,21 +62,21 @@ def forget(session: Session, *, on: date) -> None:
 
 _RESERVE = text("""
     WITH letters AS (
-        SELECT id, address_id FROM deliveries WHERE id = ANY(:ids)
-    ), many AS (
-        SELECT l.id FROM letters l JOIN promotional_days p USING (address_id)
-        WHERE :per_month > 0 AND p."on" > :since AND p."on" <> :on
-        GROUP BY l.id HAVING count(*) >= :per_month
-    ), mine AS (
-        SELECT l.id FROM letters l JOIN promotional_days p
-        ON p.address_id = l.address_id AND p."on" = :on AND p.delivery_id = l.id
+        SELECT id, address_id,
+            (SELECT count(*) FROM promotional_days p
+             WHERE p.address_id = d.address_id AND p."on" > :since AND p."on" <> :on) AS days,
+            (SELECT delivery_id FROM promotional_days p
+             WHERE p.address_id = d.address_id AND p."on" = :on) AS todays
+        FROM deliveries d WHERE id = ANY(:ids)
     ), booked AS (
         INSERT INTO promotional_days (address_id, "on", delivery_id)
-        SELECT address_id, :on, id FROM letters WHERE id NOT IN (SELECT id FROM many)
-        ORDER BY address_id
+        SELECT address_id, :on, id FROM letters
+        WHERE todays IS NULL AND (:per_month = 0 OR days < :per_month) ORDER BY address_id
         ON CONFLICT DO NOTHING RETURNING delivery_id
     )
     SELECT id FROM letters
-    WHERE id IN (SELECT id FROM many)
-       OR :one_a_day AND id NOT IN (SELECT delivery_id FROM booked UNION ALL SELECT id FROM mine)
+    WHERE :per_month > 0 AND days >= :per_month
+       OR :one_a_day AND todays IS DISTINCT FROM id AND id NOT IN (SELECT delivery_id FROM booked)
 """).bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+"""Days are counted address by address, so that no plan made while the table was small reads all
+of it."""

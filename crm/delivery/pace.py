@@ -48,16 +48,30 @@ def take(
         "bulk": lane is Lane.BULK,
         "at": at,
     }
-    taken: int = session.scalars(text(_TAKE), values).one()
+    if not session.scalars(_LIMITED, values).one():
+        return wanted
+    taken: int = session.scalars(_TAKE, values).one()
     return taken
 
 
 def dry(session: Session, *, at: datetime) -> set[str]:
     """Return the names of what has no letter to give to bulk senders now, or is at rest."""
-    return set(session.scalars(text(DRY), {"at": at}))
+    return set(session.scalars(_DRY, {"at": at}))
 
 
-_TAKE = """
+_LIMITED = text("""
+    SELECT EXISTS (SELECT FROM clinic WHERE letters_per_minute > 0)
+        OR EXISTS (SELECT FROM paces WHERE name = 'relay' AND rest_step > 0)
+        OR :bulk AND (
+            EXISTS (SELECT FROM provider_manners
+                    WHERE name = :provider AND (warm_up OR target_per_hour > 0))
+            OR EXISTS (SELECT FROM mailings WHERE id = :mailing_id AND per_minute > 0)
+            OR EXISTS (SELECT FROM paces WHERE name = 'provider:' || :provider AND rest_step > 0)
+        )
+""")
+"""Asked first: where nothing is limited, which is where it has to be fast, it is all."""
+
+_TAKE = text("""
     WITH limits AS (
         SELECT name, per_minute, greatest(1, per_minute / 30) AS brim FROM (
             SELECT 'relay' AS name, CAST(letters_per_minute AS float8) AS per_minute FROM clinic
@@ -102,7 +116,7 @@ _TAKE = """
         ON CONFLICT (name) DO UPDATE SET tokens = paces.tokens - (SELECT letters FROM taken)
     )
     SELECT letters FROM taken
-"""
+""")
 
 DRY: Final = """
     SELECT name FROM paces,
@@ -118,3 +132,4 @@ DRY: Final = """
 For the statement that leases a range: with ``dry AS (…)``, take no range ``r`` for which ``dry``
 has one of ``'relay'``, ``'provider:' || r.provider``, ``'mailing:' || r.mailing_id``.
 """
+_DRY = text(DRY)

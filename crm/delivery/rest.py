@@ -25,7 +25,7 @@ def rest(session: Session, destination: str, *, because: str, at: datetime) -> N
     """
     steps = [pause.total_seconds() for pause in RESTS]
     values = {"name": destination, "because": because[:200], "steps": steps, "at": at}
-    session.execute(text(_REST), values)
+    session.execute(_REST, values)
 
 
 def wake(session: Session, destinations: Collection[str], *, at: datetime) -> None:
@@ -84,11 +84,11 @@ def forget(session: Session, *, at: datetime) -> None:
     )
 
 
-_REST = """
+_REST = text("""
     INSERT INTO paces AS p (name, tokens, filled_at, rest_step, rested_at, rest_until, because)
     VALUES (:name, 0, :at, 1, :at, :at + make_interval(secs => (:steps)[1]), :because)
     ON CONFLICT (name) DO UPDATE
     SET rest_step = least(p.rest_step + 1, 3), rested_at = :at, because = :because,
         rest_until = :at + make_interval(secs => (:steps)[least(p.rest_step + 1, 3)])
     WHERE p.rest_step = 0 OR p.rest_until <= :at OR p.rested_at > :at + interval '10 seconds'
-"""
+""")

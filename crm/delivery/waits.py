@@ -65,7 +65,7 @@ def _paced(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | Non
     if not providers:
         return _retries(session, mailing)
     names = ["relay", f"mailing:{mailing.id}", *(f"provider:{name}" for name in providers)]
-    rows = session.execute(text(_SLOW), {"names": names, "at": at}).mappings()
+    rows = session.execute(_SLOW, {"names": names, "at": at}).mappings()
     found = min(rows, key=_precedence, default=None)
     return _named(session, found) if found else None
 
@@ -98,7 +98,7 @@ def _retries(session: Session, mailing: Mailing) -> Waiting | None:
     return Waiting(kind=Wait.RETRIES, until=due_at) if due_at else None
 
 
-_SLOW = """
+_SLOW = text("""
     SELECT name, per_minute,
         CASE WHEN rest_until > :at AND rested_at <= :at + interval '10 seconds'
              THEN rest_until END AS rest_until
@@ -110,5 +110,5 @@ _SLOW = """
         OR tokens + greatest(0, behind) * per_minute / 60
            < greatest(brim / 2, 1 + least(brim / 10, brim - 1))
     )
-"""
+""")
 """A bucket that is less than half full is what letters wait for."""
