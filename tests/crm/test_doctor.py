@@ -89,6 +89,7 @@ def test_dns_is_asked_once_and_answers_in_plain_text(names: NameServer, dns: Dns
     assert dns.ask("long.internal", "TXT") == ["x" * 300]
     assert dns.ask("nobody.internal", "A") == []
     assert dns.ask("clinic.internal", "AAAA") == []
+    assert dns.ask("no..name", "A") == dns.ask("x" * 64 + ".internal", "A") == []
     dns.ask("clinic.internal", "MX")
     assert names.asked.count("clinic.internal MX") == 1
 
@@ -372,6 +373,12 @@ def test_a_relay_without_starttls_that_needs_it_is_a_fault() -> None:
         assert connection(relay, ssl.create_default_context()).finding.found == (
             "offers no STARTTLS"
         )
+
+
+def test_smtps_on_a_port_that_speaks_plainly_is_told_as_such() -> None:
+    with serving(a_relay(None)) as port:
+        relay = Relay("127.0.0.1", port, implicit_tls=True, starttls=False)
+        assert "in private" in connection(relay, ssl.create_default_context()).finding.found
 
 
 def test_this_machines_own_relay_needs_no_privacy() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from dns.exception import DNSException, Timeout
-from dns.name import EmptyLabel, LabelTooLong
+from dns.exception import DNSException
+from dns.name import from_text
 from dns.rdatatype import RdataType
 from dns.resolver import NXDOMAIN, NoAnswer, NoResolverConfiguration, Resolver
 from dns.reversename import from_address
@@ -51,10 +51,14 @@ class Dns:
         if left_s <= 0:
             return None
         try:
-            answer = self.resolver.resolve(name, kind, search=False, lifetime=left_s)
-        except (NXDOMAIN, NoAnswer, EmptyLabel, LabelTooLong):
+            question = from_text(name)
+        except DNSException:
+            return []  # no name that DNS could know
+        try:
+            answer = self.resolver.resolve(question, kind, lifetime=left_s)
+        except (NXDOMAIN, NoAnswer):
             return []
-        except (Timeout, DNSException, OSError):
+        except (DNSException, OSError):
             return None
         return [_text(record) for record in answer]
 

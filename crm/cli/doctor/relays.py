@@ -37,6 +37,9 @@ def connection(relay: Relay, *, tls: ssl.SSLContext, hello: str, at: datetime) -
     except ssl.SSLCertVerificationError as fault:
         do = "letters wait until it shows a certificate that can be verified"
         finding = Finding(Mark.FAULT, certificates.refused(fault), do)
+    except ssl.SSLError:
+        do = "look whether its port in SMTP_URL is one for smtps:// or for smtp://"
+        finding = Finding(Mark.FAULT, "answers, but cannot be spoken to in private", do)
     except smtplib.SMTPConnectError:
         finding = Finding(Mark.FAULT, "answers, but takes no letters now")
     except smtplib.SMTPNotSupportedError:
