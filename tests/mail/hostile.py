@@ -109,7 +109,7 @@ class Visit:
     def unread(self, wait_s: float = 0.03) -> bytes:
         """Return what has come beyond what was read, in a little while."""
         self.sock.settimeout(wait_s)
-        with contextlib.suppress(TimeoutError):
+        with contextlib.suppress(OSError):
             self._buffer += self.sock.recv(65_536)
         self.sock.settimeout(PATIENCE_S)
         return self._buffer

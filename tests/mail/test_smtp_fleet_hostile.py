@@ -1,5 +1,6 @@
 """Whatever a server does: every letter ends once, uncertain only if its dot is unanswered."""
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -218,22 +219,25 @@ def test_replies_in_single_bytes_and_many_lines_are_understood(extension: bytes)
 )
 @pytest.mark.parametrize("turns", [True, False])
 def test_an_answer_before_the_dot_forbids_it(answer: bytes, kind: Kind, turns: bool) -> None:
+    ready = threading.Event()
+
     def hasty(visit: Visit) -> None:
         visit.greet(b"PIPELINING")
         visit.envelope()
-        if not turns:
-            visit.some_body(len(LETTER.body))
-            time.sleep(0.05)
+        ready.wait(3)
         visit.send(answer)
         if answer:
             visit.hang()
 
     with listening(hasty) as server, fleet_to(server) as fleet:
         fleet.hand_in(1, LETTER)
-        if not turns:
-            until_ready(fleet, {1})
-            time.sleep(0.4)
-            assert not fleet.dot(1)
+        until_ready(fleet, {1})
+        ready.set()
+        time.sleep(0.1)
+        if turns:
+            fleet.turn(wait_s=0.1)
+            assert fleet.ready == []
+        assert not fleet.dot(1)
         verdict = deliver(fleet, {}, also=(1,))[1]
         assert (verdict.kind, verdict.stage) == (kind, Stage.DATA)
         assert server.bodies == []

@@ -169,17 +169,17 @@ class Fleet(Generic[K]):
         return moved
 
     def _wanted(self) -> int:
-        """Return how many more lines are to be opened now."""
+        """Return how many more lines are to be opened now; after a failure, one to try."""
         waiting, opening, lines = (
             len(self._dock.waiting),
             len(self._openings),
             len(self._dock.lines),
         )
-        if self.away:
-            return 1 if waiting and not opening else 0
-        if self._failures and time.monotonic() < self._open_again_at:
-            return 0
-        return max(0, min(waiting - opening, self._size - opening - lines))
+        wanted = max(0, min(waiting - opening, self._size - opening - lines))
+        if not self._failures:
+            return wanted
+        resting = lines > 0 and time.monotonic() < self._open_again_at
+        return 0 if resting or opening else min(wanted, 1)
 
     def _open(self) -> None:
         wire, watch = Wire(self._relay, tls=self._tls), Watch(self._selector)

@@ -43,6 +43,7 @@ class Line(Wire):
         super().__init__(relay, tls=tls)
         self.verdict: Verdict | None = None
         self.stage = Stage.CLOSED
+        self.letters = 0
         self.private: tuple[str, ...] = ()
         """Words of the letter in hand that no stored text may repeat."""
         self._rested_at = 0.0
@@ -65,6 +66,7 @@ class Line(Wire):
         """Take a connected, non-blocking socket; what an earlier one said is forgotten."""
         super().attach(sock)
         self._owed = 0
+        self.letters = 0
 
     def rest(self) -> None:
         """End a letter: the line waits for the next, or takes its leave after the hundredth."""

@@ -166,13 +166,11 @@ def _start_tls(wire: Wire) -> Talk[None]:
 
 def _encrypt(wire: Wire) -> Talk[None]:
     context = wire.tls or _verifying()
-    letters, features = wire.letters, wire.features
     try:
         sock = context.wrap_socket(
             wire.sock, server_hostname=wire.relay.host, do_handshake_on_connect=False
         )
         wire.attach(sock)
-        wire.letters, wire.features = letters, features
         yield from _shake_hands(sock)
     except ssl.SSLCertVerificationError as fault:
         text = f"The relay's certificate was refused: {fault.verify_message}"

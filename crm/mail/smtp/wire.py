@@ -31,7 +31,6 @@ class Wire:
     def __init__(self, relay: Relay, *, tls: ssl.SSLContext | None = None) -> None:
         self.relay = relay
         self.tls = tls
-        self.letters = 0
         self.features: dict[str, str] = {}
         self.reader = ReplyReader()
         self._sock: socket.socket | None = None
@@ -43,16 +42,10 @@ class Wire:
             raise Lost
         return self._sock
 
-    @property
-    def encrypted(self) -> bool:
-        """Whether what is spoken is hidden from the way."""
-        return isinstance(self._sock, ssl.SSLSocket)
-
     def attach(self, sock: socket.socket) -> None:
         """Take a connected, non-blocking socket; what an earlier one said is forgotten."""
         self._sock = sock
         self.reader = ReplyReader()
-        self.letters = 0
         self.features = {}
 
     def hang_up(self) -> None:
