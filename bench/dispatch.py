@@ -6,11 +6,8 @@ letters between the first and the last that the sink accepted; the sink's count,
 answers in the product's books and the size of the mailing have to agree.
 """
 
-import contextlib
-import signal
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +18,7 @@ from bench.rig.capture import Size, size_of_a_letter
 from bench.rig.processes import cpu_s, family
 from bench.rig.product import Product, running
 from bench.rig.race import watched
-from bench.rig.report import Report, Row
+from bench.rig.report import Report, Row, today, write
 from bench.rig.smtp import Sink, sink, source
 from bench.rig.tools import NotToBeHad
 from crm.config import from_environ
@@ -29,6 +26,7 @@ from devtools.terminal import working
 
 LETTERS = 20_000
 PROFILE_S = 10
+FLAGS = {"profile": "show where a sender's time goes, by py-spy, in one more mailing"}
 A_MONTH = 8
 """The cap that clinics begin with."""
 FIGURES = {
@@ -42,7 +40,12 @@ FIGURES = {
 def main() -> int:
     """Measure, and return the exit status."""
     asked = options.asked(
-        "dispatch", __doc__ or "", letters=LETTERS, quick_letters=4000, minutes="ten minutes"
+        "dispatch",
+        __doc__ or "",
+        letters=LETTERS,
+        quick_letters=4000,
+        minutes="ten minutes",
+        flags=FLAGS,
     )
     report = Report("dispatch", asked)
     with clinic.opened() as engine:
@@ -57,6 +60,8 @@ def main() -> int:
                 limit = contest.limit(size)
                 ours = contest.ours(number)
                 report.add({"smtp-source": limit, **ours, **contest.ratios(limit, ours["product"])})
+            if "profile" in asked.flags:
+                _profile(engine, taker, report)
     return report.end(_figures(report))
 
 
@@ -95,10 +100,7 @@ class Contest:
         """
         everyday = range(1, self.letters + 1)
         unwritten = range(self.letters * (number + 1) + 1, self.letters * (number + 2) + 1)
-        with contextlib.ExitStack() as stack:
-            product = stack.enter_context(running(self.engine, self.taker.url))
-            if number == 0 and self.report.options.profile:
-                stack.enter_context(_profiled(product, self.report))
+        with running(self.engine, self.taker.url) as product:
             row = self._mailing(product, everyday)
             clinic.cap(self.engine, a_month=A_MONTH)
             row["capped"] = self._mailing(product, unwritten)["product"]
@@ -143,22 +145,18 @@ def _costs(parts: dict[str, int]) -> Row:
     return {name: cpu_s(family(pid)) for name, pid in parts.items()}
 
 
-@contextlib.contextmanager
-def _profiled(product: Product, report: Report) -> Iterator[None]:
-    """Watch one sender while the block lasts, and tell its hot spots afterwards."""
-    output = report.options.profile
-    assert output is not None
-    try:
-        spying = profile.begin(product.senders[0], seconds=PROFILE_S, output=output)
-    except NotToBeHad as fault:
-        report.missing.append(str(fault))
-        yield
-        return
-    yield
-    spying.send_signal(signal.SIGINT)
-    spying.wait(30)
-    for name, own, whole in profile.hot_spots(output):
-        report.tell(f"{own:6.1%} own {whole:6.1%} in all  {name}")
+def _profile(engine: Engine, taker: Sink, report: Report) -> None:
+    """Tell where a sender's time goes, in a mailing that nothing is measured of."""
+    with running(engine, taker.url) as product:
+        mailings.launched(engine, from_environ())
+        try:
+            tables = profile.table(product.senders[0], seconds=PROFILE_S)
+        except NotToBeHad as fault:
+            report.tell(str(fault))
+            return
+    print("\n".join(["", *tables, ""]))
+    if report.options.write:
+        write("profile", [f"{today()}.", "", *tables])
 
 
 if __name__ == "__main__":

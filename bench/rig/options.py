@@ -1,8 +1,9 @@
 """The command line that all benchmarks share."""
 
 import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from types import MappingProxyType
 
 QUICK_ROUNDS = 2
 
@@ -17,12 +18,30 @@ class Options:
     json: bool
     write: bool
     """Put the figures into bench/README.md."""
-    profile: Path | None
-    """Where py-spy writes what a sender did, in its raw format."""
+    flags: frozenset[str]
+    """Those of the benchmark's own that were given."""
 
 
-def asked(name: str, doc: str, *, letters: int, quick_letters: int, minutes: str) -> Options:
-    """Return the options of the command line; ``doc`` is the benchmark's own docstring."""
+def asked(
+    name: str,
+    doc: str,
+    *,
+    letters: int,
+    quick_letters: int,
+    minutes: str,
+    flags: Mapping[str, str] = MappingProxyType({}),
+) -> Options:
+    """Return the options of the command line.
+
+    Args:
+        name: of the benchmark.
+        doc: its docstring.
+        letters: of a mailing, unless told otherwise.
+        quick_letters: the same for ``--quick``.
+        minutes: how long it takes, in words.
+        flags: more of them, with what each does.
+
+    """
     parser = argparse.ArgumentParser(
         prog=f"dev.py bench {name}",
         description=doc,
@@ -34,7 +53,8 @@ def asked(name: str, doc: str, *, letters: int, quick_letters: int, minutes: str
     parser.add_argument("--quick", action="store_true", help="few and small rounds, for trying")
     parser.add_argument("--json", action="store_true", help="the last line is one JSON object")
     parser.add_argument("--write", action="store_true", help="put the figures into bench/README.md")
-    parser.add_argument("--profile", type=Path, metavar="FILE", help="of a sender, by py-spy")
+    for flag, does in flags.items():
+        parser.add_argument(f"--{flag}", action="store_true", help=does)
     told = parser.parse_args()
     return Options(
         rounds=told.rounds or (QUICK_ROUNDS if told.quick else 5),
@@ -42,5 +62,5 @@ def asked(name: str, doc: str, *, letters: int, quick_letters: int, minutes: str
         quick=told.quick,
         json=told.json,
         write=told.write,
-        profile=told.profile,
+        flags=frozenset(flag for flag in flags if getattr(told, flag)),
     )

@@ -1,38 +1,59 @@
-"""What a sender did, seen by py-spy, which comes into an environment of its own."""
+"""What a sender does, seen by py-spy, which comes into an environment of its own."""
 
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from bench.rig.tools import packages
 
 RATE = 250
 """Samples a second."""
+PLACE = re.compile(r"^(?P<name>.*) \((?P<path>.*?)(:\d+)?\)$")
+FUNCTIONS = 12
+AREAS = 8
 
 
-def begin(pid: int, *, seconds: int, output: Path) -> subprocess.Popen[bytes]:
-    """Watch a process from now on. Raises NotToBeHad."""
+def table(pid: int, *, seconds: int) -> list[str]:
+    """Watch a process for so long; return tables of where its time went, as Markdown.
+
+    Raises:
+        NotToBeHad: there is no py-spy for this machine.
+
+    """
     spy = packages("py-spy", "py-spy") / "bin" / "py-spy"
-    command = [str(spy), "record", "--pid", str(pid), "--duration", str(seconds)]
-    command += ["--rate", str(RATE), "--format", "raw", "--output", str(output)]
-    return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "stacks"
+        command = [str(spy), "record", "--pid", str(pid), "--duration", str(seconds)]
+        command += ["--rate", str(RATE), "--format", "raw", "--output", str(output)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=True)
+        return _tables(output.read_text())
 
 
-def hot_spots(recorded: Path, *, how_many: int = 15) -> list[tuple[str, float, float]]:
-    """Return functions with the share of samples in themselves and in what they called."""
-    own: Counter[str] = Counter()
-    whole: Counter[str] = Counter()
-    for line in recorded.read_text().splitlines():
+def _tables(stacks: str) -> list[str]:
+    areas: Counter[str] = Counter()
+    functions: Counter[str] = Counter()
+    for line in stacks.splitlines():
         stack, _, samples = line.rpartition(" ")
-        frames = [_function(frame) for frame in stack.split(";")]
-        own[frames[-1]] += int(samples)
-        whole.update(dict.fromkeys(frames, int(samples)))
-    total = own.total() or 1
-    return [(name, count / total, whole[name] / total) for name, count in own.most_common(how_many)]
+        frame = stack.rpartition(";")[2]
+        found = PLACE.match(frame)
+        name, path = (found["name"], found["path"]) if found else (frame, frame)
+        areas[_area(path)] += int(samples)
+        functions[f"`{name}` in {path}"] += int(samples)
+    return [
+        *_rows("where", areas.most_common(AREAS), areas.total()),
+        "",
+        *_rows("function", functions.most_common(FUNCTIONS), functions.total()),
+    ]
 
 
-def _function(frame: str) -> str:
-    """`name (path:line)` without the line."""
-    return frame.rpartition(":")[0] + ")" if ":" in frame else frame
+def _rows(head: str, counted: list[tuple[str, int]], total: int) -> list[str]:
+    rows = [f"| {name} | {count / total:.1%} |" for name, count in counted]
+    return [f"| {head} | share of samples |", "|---|---|", *rows]
+
+
+def _area(path: str) -> str:
+    """Return the package; of ours the feature too."""
+    parts = path.split("/")
+    return "/".join(parts[:2]) if parts[0] == "crm" else parts[0]

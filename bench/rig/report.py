@@ -2,7 +2,6 @@
 
 import json
 import math
-import platform
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,10 +51,16 @@ class Report:
         for sentence in self.missing:
             print(f"missing: {sentence}")
         if self.options.write:
-            write(self.name, figures, len(self.rows), self.told + self.missing)
+            write(self.name, self._as_page(figures))
         if self.options.json:
             print(json.dumps(self._as_json(figures)), flush=True)
         return 1 if self.missing else 0
+
+    def _as_page(self, figures: dict[str, float]) -> list[str]:
+        cells = [f"| `{name}` | {_short(value)} |" for name, value in figures.items()]
+        told = [f"- {sentence}" for sentence in self.told + self.missing]
+        when = f"{today()}, {len(self.rows)} rounds of {self.options.letters:,} letters."
+        return [when, "", "| figure | median |", "|---|---|", *cells, "", *told]
 
     def _as_json(self, figures: dict[str, float]) -> dict[str, object]:
         quick = {"quick": True} if self.options.quick else {}
@@ -69,19 +74,17 @@ def quantile(values: Sequence[float], share: float) -> float:
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
 
 
-def write(name: str, figures: dict[str, float], rounds: int, told: list[str]) -> None:
-    """Replace what stands between the marks of this benchmark in bench/README.md."""
-    cells = [f"| `{key}` | {_short(value)} |" for key, value in figures.items()]
-    when = f"{date.today():%d %B %Y}, {rounds} rounds, Python {platform.python_version()}."  # noqa: DTZ011 - a person's calendar
-    table = ["", when, "", "| figure | median |", "|---|---|", *cells, "", *_items(told), ""]
+def write(name: str, lines: list[str]) -> None:
+    """Replace what stands between the marks of this name in bench/README.md."""
     begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     page = README.read_text()
     between = re.compile(f"(?s){re.escape(begin)}.*?{re.escape(end)}")
-    README.write_text(between.sub(lambda _: "\n".join([begin, *table, end]), page))
+    README.write_text(between.sub(lambda _: "\n".join([begin, "", *lines, "", end]), page))
 
 
-def _items(told: list[str]) -> list[str]:
-    return [f"- {sentence}" for sentence in told]
+def today() -> str:
+    """Return the date as a page says it."""
+    return f"{date.today():%d %B %Y}"  # noqa: DTZ011 - a person's calendar
 
 
 def _line(cells: list[str]) -> str:

@@ -11,8 +11,8 @@ from devtools.terminal import working
 PLACE = VAR / "bench"
 
 
-class NotToBeHad(Exception):  # noqa: N818 - it is what the network or the machine refuses
-    """A tool cannot be fetched here. The message is one sentence for the terminal."""
+class NotToBeHad(SystemExit):
+    """A tool cannot be fetched here; the sentence ends a benchmark that is nothing without it."""
 
 
 def postfix() -> Path:
