@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from crm.cli.doctor import relays, senders, site
-from crm.cli.doctor.asking import ALL_ANSWERS_S, Dns, Silent, resolver
+from crm.cli.doctor.asking import ALL_ANSWERS_S, ANSWER_S, Dns, Silent, resolver
 from crm.cli.doctor.lines import Line
 from crm.cli.doctor.senders import Key, Senders
 from crm.config import Settings
@@ -104,6 +105,17 @@ def test_a_zone_that_fails_is_silence_and_not_absence(names: NameServer, dns: Dn
     names.failing.add("clinic.internal")
     with pytest.raises(Silent):
         dns.ask("clinic.internal", "TXT")
+
+
+def test_a_server_that_never_answers_is_given_up_when_the_time_is_over(names: NameServer) -> None:
+    names.silent.add("clinic.internal")
+    clock = iter([100.0, 99.7 + ALL_ANSWERS_S])
+    dns = Dns(resolver=resolver(names.address), now_s=lambda: next(clock))
+    began = time.monotonic()
+    with pytest.raises(Silent):
+        dns.ask("clinic.internal", "MX")
+    assert time.monotonic() - began < ANSWER_S
+    assert names.asked
 
 
 def test_when_the_visit_has_taken_long_nothing_more_is_asked(names: NameServer) -> None:
