@@ -16,6 +16,8 @@ BEAT = {
     "tick": _every(1, "tick"),
     "recover": _every(5, "recover"),
     "seal": _every(60, "seal"),
+    "safekeep": _every(1, "safekeep"),
+    "tidy": _every(3600, "tidy"),
 }
 """A message that waited as long as its own period is thrown away: the next one says the same."""
 

@@ -19,6 +19,7 @@ from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
 from crm.delivery.rules import WINDOW
 from crm.delivery.states import Lane
+from crm.safekeeping import installation, reading, stops
 from worker.app import stopping
 from worker.schedule import DOORBELL_S, DOORBELLS
 
@@ -97,6 +98,22 @@ def seal() -> None:
     for name, table in LOGS.items():
         while seals.seal(session(), name, table, at=clock.now()):
             session().commit()
+
+
+@shared_task
+def safekeep() -> None:
+    """Agree who this installation is, find out whether it still is that, and keep stops safe."""
+    installation.agree(session(), settings(), at=clock.now())
+    session().commit()
+    installation.verdict(session(), settings(), at=clock.now())
+    session().commit()
+    stops.keep(session(), settings(), at=clock.now())
+
+
+@shared_task
+def tidy() -> None:
+    """Remove days of the journal that no backup can be older than."""
+    reading.tidy(settings().state_dir, at=clock.now())
 
 
 def _send(lane: Lane, *, lines: int) -> None:

@@ -5,6 +5,7 @@ say the same from then on, with the database and the machine that they are for.
 """
 
 import hashlib
+import logging
 import socket
 import uuid
 from contextlib import suppress
@@ -22,6 +23,8 @@ from crm.safekeeping import folder
 from crm.safekeeping.models import Installation
 from crm.safekeeping.reading import Tails
 from crm.safekeeping.rules import Found, Hold, Identity, Marks, Why, disagreement
+
+log = logging.getLogger(__name__)
 
 IDENTITY: Final = "installation.json"
 HELD: Final = "held.json"
@@ -47,6 +50,7 @@ def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | Non
             return None
         why, values = wrong
         held = {"why": why.value, "since": at.isoformat(), "values": values}
+        log.warning("installation held", extra={"why": why.value, **values})
         with suppress(OSError):  # where it cannot be kept it will be found again
             folder.write(settings.state_dir / HELD, held)
     since = datetime.fromisoformat(held["since"]).astimezone(UTC)

@@ -197,6 +197,7 @@ def test_the_doctor_names_what_is_unwell(cli: FlaskCliRunner, session: Session) 
         "address": "ok",
         "database": "ok",
         "schema": "ok",
+        "state": "ok",
         "broker": "ok",
         "clinic": "FAULT",
         "texts": "FAULT",
@@ -242,7 +243,7 @@ def _without_tables(
     code, said = run(with_settings(settings), "doctor")
     assert code == 1
     assert "FAULT  schema     older than this version: run `crm migrate`" in said
-    assert len(said.splitlines()) == 10
+    assert len(said.splitlines()) == 11
 
 
 def test_wrong_settings_are_one_sentence_that_holds_no_secret() -> None:

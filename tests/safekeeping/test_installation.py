@@ -43,6 +43,7 @@ from tests.factories import (
     an_email,
     an_event,
 )
+from worker import tasks
 
 LATER = NOON + timedelta(hours=3)
 
@@ -520,6 +521,29 @@ def test_the_command_asks_shows_what_it_did_again_and_releases(
     assert "not held" in again.output
     nobody = invoke(args=["crm", "release", "--by", "nobody@clinic.example", "--reason", "x"])
     assert nobody.exit_code == 1
+
+
+def test_housekeeping_agrees_and_writes_down_what_others_stopped(
+    session: Session, settings: Settings
+) -> None:
+    an_event(session, Act.BOUNCED, an_email(session, "gone@mail.example"), source="bounce")
+    session.commit()
+    tasks.safekeep()
+    assert installation.identity(settings) is not None
+    assert journalled(settings) == ["bounced"]
+    (settings.state_dir / installation.IDENTITY).unlink()
+    tasks.safekeep()
+    assert (settings.state_dir / installation.HELD).exists(), "found before anything is sent"
+
+
+def test_the_doctor_says_why_nothing_is_sent(
+    agreed: Session, settings: Settings, app: Flask
+) -> None:
+    invoke = app.test_cli_runner().invoke
+    assert "belongs to this database" in invoke(args=["crm", "doctor", "--offline"]).output
+    edited(settings, machine="another")
+    told = invoke(args=["crm", "doctor", "--offline"]).output
+    assert "This is not the machine that was released" in told
 
 
 def test_the_command_that_verifies_the_journal_names_the_first_fault(

@@ -15,6 +15,8 @@ from crm.config import Settings
 from crm.consent.service import current_texts
 from crm.intake.rules import PROCESSING
 from crm.mail.records import Finding, Mark
+from crm.safekeeping import journal
+from crm.safekeeping.installation import identity, verdict
 from crm.staff.models import Role, RoleName, Staff, StaffRole
 
 WAIT_S = 3.0
@@ -80,6 +82,18 @@ def _schema(session: Session, _settings: Settings) -> str:
     return "up to date"
 
 
+def _state(session: Session, settings: Settings) -> str:
+    hold = verdict(session, settings, at=clock.now())
+    if hold is not None:
+        raise Unwell(hold.say % hold.values)
+    trouble = journal.of(settings).trouble()
+    if trouble is not None:
+        raise Unwell(trouble)
+    if identity(settings) is None:
+        return "can be written; the worker will agree whose it is"
+    return "belongs to this database and this machine, and can be written"
+
+
 def _broker(_session: Session, settings: Settings) -> str:
     limits = {"socket_timeout": WAIT_S, "socket_connect_timeout": WAIT_S}
     try:
@@ -120,6 +134,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("address", _address),
     ("database", _database),
     ("schema", _schema),
+    ("state", _state),
     ("broker", _broker),
     ("clinic", _clinic),
     ("texts", _texts),
