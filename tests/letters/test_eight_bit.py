@@ -109,10 +109,12 @@ def test_a_name_too_long_for_its_line_goes_in_quoted_printable() -> None:
 
 
 def test_slots_on_one_line_share_its_room() -> None:
-    letter = a_letter("а" * 450, Slot("greeting"), ", ", NAMED, "\n")
+    letter = a_letter("a" * 900, Slot("greeting"), ", ", NAMED, "\n")
     raw = printed_in_8_bit(letter, first_name="b" * 48, greeting="a" * 48)
     assert b": 8bit\r\n" in raw
     assert max(map(len, raw.split(b"\r\n"))) == 998
+    longer = printed_in_8_bit(letter, first_name="b" * 49, greeting="a" * 49)
+    assert b": 8bit\r\n" not in longer
 
 
 def test_only_the_part_with_a_line_too_long_goes_in_quoted_printable() -> None:
@@ -120,6 +122,7 @@ def test_only_the_part_with_a_line_too_long_goes_in_quoted_printable() -> None:
     letter = CompiledLetter(kind=Kind.SERVICE, subject=("Осмотр",), text=text, html=markup)
     raw = printed_in_8_bit(letter)
     plain, html = raw.index(b"text/plain"), raw.index(b"text/html")
+    assert b": 8bit\r\n" in raw[:plain]
     assert b"quoted-printable" in raw[plain:html]
     assert b"8bit" in raw[html:]
     assert same_to_a_reader(raw, printed(letter))
