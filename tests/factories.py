@@ -56,7 +56,9 @@ def a_clinic(session: Session) -> Clinic:
     clinic.news_email = "news@clinic.example"
     clinic.service_email = "priem@clinic.example"
     clinic.site_url = "https://clinic.example"
-    clinic.letters_per_minute = 1_000_000
+    clinic.letters_per_minute = clinic.cap_per_month = 0
+    clinic.one_a_day = False
+    clinic.quiet_until = clinic.quiet_from
     session.flush()
     return clinic
 

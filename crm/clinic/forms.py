@@ -7,7 +7,7 @@ from zoneinfo import available_timezones
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _
-from wtforms import EmailField, SelectField, StringField, URLField
+from wtforms import BooleanField, EmailField, SelectField, StringField, URLField
 from wtforms.validators import StopValidation
 from wtforms.widgets import NumberInput, TimeInput
 
@@ -30,13 +30,21 @@ RUSSIA = (
     "Asia/Kamchatka",
 )
 FASTEST = 1_000_000
+MOST_DAYS = 31
 LONGEST_TERM = 120
 NOT_A_TIME = later("This is not a time. Write it as 21:00.")
 SAME_SENDER = _(
     "Promotion and service letters need different senders: whoever filters one away "
     "must still get the other."
 )
-NO_QUIET = _("Quiet hours must end at another time than they begin.")
+SMART_HOST: dict[object, bool | None] = {
+    "": None,
+    "yes": True,
+    "no": False,
+    True: True,
+    False: False,
+}
+"""What is chosen, and what is stored already."""
 
 
 def _email(typed: str) -> str:
@@ -55,6 +63,12 @@ def _hour(typed: str) -> time:
     if found.tzinfo is not None:
         raise Invalid(say=NOT_A_TIME)
     return found.replace(second=0, microsecond=0)
+
+
+def _smart_host(chosen: object) -> bool | None:
+    if chosen not in SMART_HOST:
+        raise ValueError(chosen)
+    return SMART_HOST[chosen]
 
 
 @cache
@@ -107,9 +121,32 @@ class ClinicForm(Form):
     quiet_from = Hour(_("Quiet hours from"), [Read(_hour)])
     quiet_until = Hour(_("Quiet hours until"), [Read(_hour)])
     letters_per_minute = Number(
-        _("Promotional letters a minute, at most"),
-        [Read(whole(1, FASTEST))],
-        widget=NumberInput(min=1, max=FASTEST),
+        _("Letters a minute, at most"),
+        [Read(whole(0, FASTEST))],
+        description=_("As many as the relay takes; 0: no limit."),
+        widget=NumberInput(min=0, max=FASTEST),
+    )
+    smart_host = SelectField(
+        _("The relay takes every letter and tells later, by letter, whom it could not reach"),
+        coerce=_smart_host,
+        choices=options(
+            [
+                ("", _("Yes, unless it stands on this machine")),
+                ("yes", _("Yes")),
+                ("no", _("No")),
+            ]
+        ),
+        description=_("Then a campaign waits 15 minutes after its first 200 letters."),
+    )
+    one_a_day = BooleanField(
+        _("One promotional letter a day to an address, at most"),
+        description=_("A family with one mailbox gets one letter, too."),
+    )
+    cap_per_month = Number(
+        _("Days in a month with a promotional letter, at most"),
+        [Read(whole(0, MOST_DAYS))],
+        description=_("Of any 30 days, to one address; 0: no such limit."),
+        widget=NumberInput(min=0, max=MOST_DAYS),
     )
     consent_months = Number(
         _("Term of a consent to promotion, months"),
@@ -122,8 +159,3 @@ class ClinicForm(Form):
         """Refuse one sender for both kinds of letters."""
         if field.data and field.data == self.news_email.data:
             raise StopValidation(gettext(str(SAME_SENDER)))
-
-    def validate_quiet_until(self, field: Hour) -> None:
-        """Refuse an empty night."""
-        if isinstance(field.data, time) and field.data == self.quiet_from.data:
-            raise StopValidation(gettext(str(NO_QUIET)))

@@ -30,7 +30,7 @@ def missing(clinic: Clinic) -> list[str]:
 
 
 def change(
-    session: Session, wanted: Mapping[str, str | int | time], *, at: datetime, by: int
+    session: Session, wanted: Mapping[str, str | int | time | None], *, at: datetime, by: int
 ) -> list[str]:
     """Set these details by their names, and return which of them are different now.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
+from crm.config import LOOPBACK
 from crm.errors import later
 from crm.mail.refusal import Refusal
 
@@ -103,6 +104,14 @@ def after_complaints(complaints: int, *, accepted: int) -> str | None:
     """Return why to hold a mailing with so many complaints, or None."""
     many = complaints >= _COMPLAINTS_LEAST and complaints >= accepted * _COMPLAINTS_SHARE
     return COMPLAINED if many else None
+
+
+def behind_smart_host(choice: bool | None, relay_host: str) -> bool:
+    """Return whether bounce letters must be waited for: the clinic's choice, or a guess.
+
+    A relay on this machine is taken for a trial's, and slows nobody down unless it is told to.
+    """
+    return relay_host not in LOOPBACK if choice is None else choice
 
 
 def probe_until(handed_over: int, *, before: datetime | None, at: datetime) -> datetime | None:

@@ -3,10 +3,12 @@
 from datetime import datetime, time
 from typing import Final
 
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from crm.clinic.models import Clinic
 from crm.clinic.service import details
+from crm.delivery.pacing_models import ProviderManners
 
 DETAILS: Final = {
     "name": "Клиника «Невская ветвь»",
@@ -34,11 +36,18 @@ def open_clinic(session: Session) -> Clinic:
     for name, value in DETAILS.items():
         setattr(clinic, name, value)
     clinic.zone = "Europe/Moscow"
-    clinic.quiet_from, clinic.quiet_until = time(21), time(9)
     clinic.letters_per_minute = PER_MINUTE
+    _leave_at_once(session, clinic)
     clinic.consent_months = TERM_MONTHS
     session.flush()
     return clinic
+
+
+def _leave_at_once(session: Session, clinic: Clinic) -> None:
+    """Let a campaign of whoever tries the demo leave at any hour, and the next one after it."""
+    clinic.quiet_from = clinic.quiet_until = time(0)
+    clinic.one_a_day, clinic.cap_per_month = False, 0
+    session.execute(update(ProviderManners).values(warm_up=False, target_per_hour=0))
 
 
 def morning(day: datetime, hour: int, minute: int = 0) -> datetime:

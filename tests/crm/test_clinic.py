@@ -30,6 +30,9 @@ GOOD = {
     "quiet_from": "21:30",
     "quiet_until": "08:00",
     "letters_per_minute": "1 200",
+    "smart_host": "no",
+    "one_a_day": "y",
+    "cap_per_month": "4",
     "consent_months": "24",
 }
 
@@ -49,6 +52,27 @@ def test_the_details_are_saved_as_they_were_typed(
     assert (clinic.inn, clinic.site_url) == ("7899012340", "https://clinic.example")
     assert (clinic.quiet_from, clinic.letters_per_minute) == (time(21, 30), 1200)
     assert (clinic.zone, clinic.consent_months) == ("Asia/Omsk", 24)
+    assert (clinic.smart_host, clinic.one_a_day, clinic.cap_per_month) == (False, True, 4)
+
+
+def test_a_clinic_may_have_no_limit_no_cap_and_no_quiet_hour(
+    session: Session, signed_in: As
+) -> None:
+    client = signed_in("admin")
+    free = {
+        **GOOD,
+        "letters_per_minute": "0",
+        "cap_per_month": "0",
+        "smart_host": "",
+        "quiet_until": "21:30",
+    }
+    del free["one_a_day"]
+    assert client.post("/clinic", data=free).status_code == 303
+    clinic = details(session)
+    assert (clinic.letters_per_minute, clinic.cap_per_month, clinic.one_a_day) == (0, 0, False)
+    assert clinic.smart_host is None
+    assert clinic.quiet_from == clinic.quiet_until
+    assert client.get("/clinic").status_code == 200
 
 
 def test_the_log_names_what_changed_and_not_to_what(session: Session, signed_in: As) -> None:
@@ -96,9 +120,10 @@ def test_the_log_names_what_changed_and_not_to_what(session: Session, signed_in:
         ("zone", ""),
         ("quiet_from", "25:00"),
         ("quiet_from", "\x00"),
-        ("quiet_until", "21:30"),
         ("quiet_until", ""),
-        ("letters_per_minute", "0"),
+        ("smart_host", "maybe"),
+        ("cap_per_month", "32"),
+        ("cap_per_month", ""),
         ("letters_per_minute", "1000001"),
         ("letters_per_minute", "много"),
         ("letters_per_minute", "-5"),

@@ -16,6 +16,7 @@ from crm.delivery.vigil import (
     Vigil,
     after_bounces,
     after_complaints,
+    behind_smart_host,
     probe_until,
 )
 from crm.delivery.warming import Day, next_per_hour
@@ -127,6 +128,21 @@ def test_complaints_hold_a_mailing_at_two_in_a_thousand_and_three(
     complaints: int, accepted: int, held: bool
 ) -> None:
     assert after_complaints(complaints, accepted=accepted) == (COMPLAINED if held else None)
+
+
+@pytest.mark.parametrize(
+    ("choice", "host", "smart"),
+    [
+        (None, "smtp.relay.example", True),
+        (None, "127.0.0.1", False),
+        (True, "localhost", True),
+        (False, "smtp.relay.example", False),
+    ],
+)
+def test_a_relay_elsewhere_is_taken_for_a_smart_host(
+    choice: bool | None, host: str, smart: bool
+) -> None:
+    assert behind_smart_host(choice, host) is smart
 
 
 def test_behind_a_smart_host_bounce_letters_are_waited_for_once() -> None:
