@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.rig.smtp import Sink
 
 LOOK_S = 0.005
-SILENCE_S = 60.0
+SILENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
