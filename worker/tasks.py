@@ -17,7 +17,7 @@ from crm.db import engine_of_a_sender, session
 from crm.delivery import close as closing
 from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
-from crm.delivery.rules import WINDOW
+from crm.delivery.rules import LINES
 from crm.delivery.states import Lane
 from crm.safekeeping import installation, reading, stops
 from worker.app import stopping
@@ -35,7 +35,7 @@ _watch = recovery.Watch()
 @shared_task
 def send_bulk() -> None:
     """Be a sender of campaigns until the worker ends."""
-    _send(Lane.BULK, lines=WINDOW)
+    _send(Lane.BULK, lines=LINES)
 
 
 @shared_task

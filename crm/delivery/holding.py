@@ -8,6 +8,8 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from crm.delivery import lease, window
+from crm.delivery.aftermath import Aftermath
+from crm.delivery.allowance import Allowance
 from crm.delivery.errand import Errand
 from crm.delivery.states import Lane, MailingState
 from crm.delivery.window import Recipient, Result
@@ -19,11 +21,14 @@ class Holding:
 
     errand: Errand
     lane: Lane
+    aftermath: Aftermath
     results: list[Result] = field(default_factory=list)
     """Known, and not yet written down."""
     exhausted: bool = False
     """Nothing more is to be taken of it: it ends once all that was taken has ended."""
     ended: bool = field(init=False, default=False)
+    is_fenced: bool = False
+    """It was buried: nothing may be written under it any more."""
     _known: int = field(init=False, default=0)
     """How many transactions (a) are known to be committed."""
     _open: Counter[int] = field(init=False, default_factory=Counter)
@@ -36,11 +41,14 @@ class Holding:
         """Return how many letters were taken and have no result yet."""
         return len(self._window_of) - len(self.results)
 
-    def advance(self, session: Session, *, limit: int, at: datetime) -> list[Recipient]:
+    def advance(
+        self, session: Session, allowance: Allowance, *, limit: int, at: datetime
+    ) -> list[Recipient]:
         """Do transaction (a) and commit it: write down the results, take the next recipients.
 
-        The lease ends with it where nothing is left. After a database error call it again with
-        the same ``limit``: whether the commit whose answer was lost has happened is found out.
+        The lease ends with it where nothing is left, or nothing more may leave now. After a
+        database error call it again with the same ``limit``: whether the commit whose answer was
+        lost has happened is found out.
 
         Raises:
             Fenced: the lease was buried; what is known here is settled as uncertain there.
@@ -52,21 +60,28 @@ class Holding:
         if counted == self._known + 1:
             window.settle(session, work, self.lane, self.results)
             window.close_windows(session, closed)
+            self.aftermath.write(session, work, keys=self.errand.settings.suppression_keys, at=at)
         else:
             known = self._open.keys() - closed
             window.take_back(session, work, self.lane, known=known, at=at)
-        recipients = []
+        recipients, barred = [], []
         if limit and not self.exhausted and state is MailingState.RUNNING:
-            recipients = window.intend(session, work, limit=limit, at=at)
+            letters = allowance.letters(session, work, self.lane, wanted=limit, at=at)
+            if letters:
+                recipients = window.intend(session, work, limit=letters, at=at)
+                barred = allowance.barred(session, work, recipients, at=at)
         exhausted = self.exhausted or (limit > 0 and not recipients)
         ended = exhausted and closed >= self._open.keys()
         if ended:
             lease.give_back(session, work.fence)
         session.commit()
         self._known, self.exhausted, self.ended = counted, exhausted, ended
+        self.aftermath.clear()
         self._forget(closed)
         self._remember(recipients)
-        return recipients
+        self.results += barred
+        gone = {result.delivery_id for result in barred}
+        return [one for one in recipients if one.delivery_id not in gone]
 
     def _closed(self) -> set[int]:
         """Return the windows that the results in hand complete."""

@@ -1,5 +1,6 @@
 """Leases: a sender's right to a piece of work, and the counter that shows it is alive."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 from sqlalchemy import TextClause, text, update
 from sqlalchemy.orm import Session
 
+from crm.consent.rules import Purpose
 from crm.delivery.models import Lease, Range, Retry
+from crm.delivery.pace import DRY
 from crm.delivery.states import Lane, LeaseState
 
 
@@ -23,6 +26,10 @@ class Work:
     mailing_id: int
     provider: str
     range_id: int | None
+    purpose: Purpose
+    per_minute: int | None
+    """The mailing's own pace."""
+    uncapped: bool
 
 
 def take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
@@ -35,8 +42,8 @@ def take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> W
     return _take(session, _TAKE_RETRIES, lane=lane.value, at=at, limit=limit)
 
 
-def beat(session: Session, fences: list[int]) -> set[int]:
-    """Show that their holder lives; return the leases it still holds.
+def beat(session: Session, fences: Collection[int]) -> set[int]:
+    """Show that their holder lives and commit it; return the leases it still holds.
 
     For the time in which it waits for a relay. Where results are written, ``window.begin`` beats.
     """
@@ -46,7 +53,8 @@ def beat(session: Session, fences: list[int]) -> set[int]:
         .values(beats=Lease.beats + 1)
         .returning(Lease.fence)
         .execution_options(synchronize_session=False)
-    )
+    ).all()
+    session.commit()
     return set(held)
 
 
@@ -66,7 +74,13 @@ def _take(session: Session, statement: TextClause, **values: Any) -> Work | None
     if row is None:
         return None
     return Work(
-        fence=row.fence, mailing_id=row.mailing_id, provider=row.provider, range_id=row.range_id
+        fence=row.fence,
+        mailing_id=row.mailing_id,
+        provider=row.provider,
+        range_id=row.range_id,
+        purpose=Purpose(row.purpose),
+        per_minute=row.per_minute,
+        uncapped=row.uncapped,
     )
 
 
@@ -76,30 +90,40 @@ _NEW_LEASE = """
     SELECT :lane, mailing_id, provider, 'live', 0, 0, :at, 0, 0, 0, 0, 0
 """
 
+_OPEN = """
+    NOT EXISTS (SELECT 1 FROM dry WHERE name IN
+        ('relay', 'provider:' || r.provider, 'mailing:' || r.mailing_id))
+"""
+"""That the pace lets a letter of ``r`` leave: one that does not holds up no other."""
+
 _TAKE_RANGE = text(f"""
-    WITH free AS (
-        SELECT r.id, r.mailing_id, r.provider
+    WITH dry AS ({DRY}), free AS (
+        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.per_minute, m.uncapped
         FROM ranges r JOIN mailings m ON m.id = r.mailing_id
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
+          AND (:lane = 'service' OR {_OPEN})
         ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
     ), held AS (
         {_NEW_LEASE} FROM free RETURNING fence
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
-    RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id
+    RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
+        free.purpose, free.per_minute, free.uncapped
 """)  # noqa: S608 - constants
 
 _TAKE_RETRIES = text(f"""
-    WITH due AS (
-        SELECT r.mailing_id, r.provider
+    WITH dry AS ({DRY}), due AS (
+        SELECT r.mailing_id, r.provider, m.purpose, m.per_minute, m.uncapped
         FROM mailings m CROSS JOIN LATERAL (
-            SELECT mailing_id, provider FROM retries
-            WHERE mailing_id = m.id AND fence IS NULL AND due_at <= :at LIMIT 1
+            SELECT r.mailing_id, r.provider FROM retries r
+            WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
+              AND (:lane = 'service' OR {_OPEN})
+            LIMIT 1
         ) AS r
         WHERE m.state = 'running' AND m.lane = :lane
         ORDER BY m.id LIMIT 1
     ), chosen AS (
-        SELECT r.delivery_id, r.mailing_id, r.provider FROM retries r JOIN due
+        SELECT r.delivery_id, due.* FROM retries r JOIN due
             ON r.mailing_id = due.mailing_id AND r.provider = due.provider
         WHERE r.fence IS NULL AND r.due_at <= :at
         ORDER BY r.due_at, r.delivery_id LIMIT :limit FOR UPDATE OF r SKIP LOCKED
@@ -108,5 +132,6 @@ _TAKE_RETRIES = text(f"""
     )
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
-    RETURNING retries.fence, retries.mailing_id, retries.provider, NULL AS range_id
+    RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
+        chosen.purpose, chosen.per_minute, chosen.uncapped
 """)  # noqa: S608 - constants

@@ -72,7 +72,15 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
     mailing = session.execute(
         select(Mailing.purpose, Mailing.lane).where(Mailing.id == dead.mailing_id)
     ).one()
-    work = Work(fence=fence, mailing_id=dead.mailing_id, provider=dead.provider, range_id=None)
+    work = Work(
+        fence=fence,
+        mailing_id=dead.mailing_id,
+        provider=dead.provider,
+        range_id=None,
+        purpose=mailing.purpose,
+        per_minute=None,
+        uncapped=False,
+    )
     ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
     settle(session, work, mailing.lane, ends)
     session.execute(delete(Window).where(Window.fence == fence))

@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from crm.consent.rules import Purpose
-from crm.delivery.states import DeliveryState
+from crm.delivery.states import DeliveryState, Lane
 
-WINDOW = 32
-"""Recipients between two looks at consent, and connections a bulk sender keeps."""
+LINES = 32
+"""Connections a bulk sender keeps."""
+WINDOW = 64
+"""Letters taken at a time, durably: a killed sender leaves so many in doubt, and so many again that
+have dots and no answers yet."""
 RANGE_SIZE = 500
 """Deliveries leased at a time."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""
-PATIENCE_S = {Purpose.MARKETING: 300.0, Purpose.SERVICE: 60.0}
+PATIENCE_S = {Lane.BULK: 300.0, Lane.SERVICE: 60.0}
 """For the answer to a dot. RFC 5321 4.5.3.2.6 speaks of ten minutes; a lane of service letters
 cannot wait so long for one of them."""
 DEAD_AFTER_S = 30.0
@@ -22,12 +25,7 @@ OVERDUE_AFTER = timedelta(hours=1)
 AFTER_LOSS = timedelta(seconds=30)
 """Until a letter is tried again whose connection was lost before its dot."""
 MAX_TRIES = 5
-_PAUSES = (
-    timedelta(minutes=15),
-    timedelta(hours=1),
-    timedelta(hours=4),
-    timedelta(hours=12),
-)
+_PAUSES = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +36,19 @@ class Settled:
     retry_at: datetime | None = None
 
 
-def after_refusal(tries: int, *, at: datetime) -> Settled:
-    """Return what follows the ``tries``-th temporary refusal (4xx): a pause, or the end.
+def after_loss(tries: int, *, at: datetime) -> Settled:
+    """Return what follows a try whose connection was lost before the dot.
 
-    >>> after_refusal(5, at=datetime(2027, 3, 1)).state.value
+    The first time it hardly was the letter's fault; a letter that breaks connections again and
+    again is let go in the end.
+
+    >>> after_loss(5, at=datetime(2027, 3, 1)).state.value
     'failed'
     """
     if tries >= MAX_TRIES:
         return Settled(state=DeliveryState.FAILED)
-    return Settled(state=DeliveryState.QUEUED, retry_at=at + _PAUSES[tries - 1])
+    pause = AFTER_LOSS if tries == 1 else _PAUSES[tries - 2]
+    return Settled(state=DeliveryState.QUEUED, retry_at=at + pause)
 
 
 def after_doubt(purpose: Purpose, tries: int, *, at: datetime) -> Settled:

@@ -6,7 +6,7 @@ cost more than sending it.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -33,6 +33,8 @@ class Recipient:
     patronymic: str
     confirmed_at: datetime | None
     tries: int
+    tokens: list[bytes] = field(default_factory=list)
+    """Of the address, under every suppression key: what the stop list is asked by."""
 
 
 @dataclass(slots=True, kw_only=True)

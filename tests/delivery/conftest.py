@@ -44,10 +44,10 @@ def a_sender(app: Flask, settings: Settings) -> Iterator[Callable[..., Sender]]:
     senders: list[Sender] = []
     engine = engine_of_a_sender(settings.database_url)
 
-    def make(lane: Lane = Lane.BULK, *, size: int = 8) -> Sender:
+    def make(lane: Lane = Lane.BULK, *, size: int = 8, smtp_url: str | None = None) -> Sender:
         sender = Sender(
             session=Session(engine),
-            settings=settings,
+            settings=dataclasses.replace(settings, smtp_url=smtp_url or settings.smtp_url),
             lane=lane,
             now=clock.now,
             stopping=lambda: False,

@@ -10,7 +10,6 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,15 @@ from crm.app import create_app
 from crm.config import from_environ
 from crm.consent import gate
 from crm.db import engine_of_a_sender
-from crm.delivery import dispatch, look
+from crm.delivery import insist, look
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
-from crm.mail import smtp
-from crm.mail.smtp import Letter, Line
+from crm.mail.smtp import Fleet, Letter
 
 
 def main() -> None:
     arguments = _arguments()
-    dispatch.DATABASE_AWAY_S = 0.05
+    insist.AWAY_S = 0.05
     _write_down_dots(arguments.log)
     if arguments.pause_s:
         _pause_after_the_look(arguments.pause_s)
@@ -66,25 +64,22 @@ def _arguments() -> argparse.Namespace:
 
 
 def _write_down_dots(log: Path) -> None:
-    recipients: dict[Line, str] = {}
-    real_offer, real_dot = smtp.offer, smtp.dot
+    recipients: dict[int, str] = {}
+    real_hand_in, real_dot = Fleet.hand_in, Fleet.dot
     journal = log.open("ab", buffering=0)
 
-    def offer(
-        letters: Iterable[tuple[Line, Letter]], *, timeout_s: float, beat: Callable[[], object]
-    ) -> None:
-        pairs = list(letters)
-        recipients.update({line: letter.recipient for line, letter in pairs})
-        real_offer(pairs, timeout_s=timeout_s, beat=beat)
+    def hand_in(fleet: Fleet[int], key: int, letter: Letter) -> None:
+        recipients[key] = letter.recipient
+        real_hand_in(fleet, key, letter)
 
-    def dot(line: Line) -> bool:
+    def dot(fleet: Fleet[int], key: int) -> bool:
         at_ns = time.monotonic_ns()
-        written = real_dot(line)
+        written = real_dot(fleet, key)
         if written:
-            journal.write(f"{at_ns} {recipients[line]}\n".encode())
+            journal.write(f"{at_ns} {recipients[key]}\n".encode())
         return written
 
-    smtp.offer, smtp.dot = offer, dot
+    Fleet.hand_in, Fleet.dot = hand_in, dot  # type: ignore[assignment,method-assign]
 
 
 def _pause_after_the_look(seconds: float) -> None:

@@ -15,7 +15,6 @@ from crm.delivery.dispatch import Sender
 from crm.delivery.models import Delivery, Mailing, Outcome, Retry
 from crm.delivery.rules import AFTER_LOSS
 from crm.delivery.states import DeliveryState, Lane, MailingState
-from crm.mail.smtp import Line, Relay
 from devtools.catcher import Sink
 from tests.conftest import NOON, Time
 from tests.factories import (
@@ -179,6 +178,9 @@ def test_a_service_letter_in_doubt_is_tried_once_more_with_the_same_message_id(
     assert len(set(ids)) == 1
 
 
+NOBODY = "smtp://127.0.0.1:9?starttls=never"
+
+
 def test_a_relay_that_is_away_costs_nothing_but_time(
     session: Session, a_sender: Make, sink: Sink, time: Time
 ) -> None:
@@ -186,14 +188,26 @@ def test_a_relay_that_is_away_costs_nothing_but_time(
         a_willing_contact(session)
     mailing = a_running_mailing(session)
     session.commit()
-    sender = a_sender()
-    away, sender.lines = sender.lines, []
-    sender.lines = [Line(Relay.from_url("smtp://127.0.0.1:9?starttls=never")) for _ in range(8)]
-    sender.work()
-    assert sender.work() is False, "it rests"
+    stranded = a_sender(smtp_url=NOBODY)
+    assert stranded.work() is True
+    assert stranded.work() is False, "it rests"
     tally = service.tally(session, mailing.id)
     assert (tally.queued, tally.planned) == (20, 20)
-    sender.lines, sender.rest_until = away, 0.0
+    session.rollback()
+    time.moves_to(NOON + AFTER_LOSS)
+    run(a_sender())
+    assert service.tally(session, mailing.id).accepted == 20
+
+
+def test_where_the_preferred_relay_is_away_the_next_one_takes_over(
+    session: Session, a_sender: Make, sink: Sink, time: Time
+) -> None:
+    for _ in range(20):
+        a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    session.commit()
+    sender = a_sender(smtp_url=f"{NOBODY} {sink.url}")
+    run(sender)
     time.moves_to(NOON + AFTER_LOSS)
     run(sender)
     assert service.tally(session, mailing.id).accepted == 20

@@ -1,0 +1,128 @@
+"""What a relay's answer brings: an end or another try for the letter, and more for others.
+
+The rest of a destination, the bounce of an address, the hold of a mailing: gathered while letters
+are under way, written down with the results.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from crm.consent.ledger import Matter, Origin, record
+from crm.consent.rules import Act, Channel, Purpose
+from crm.delivery import manners, rest, service
+from crm.delivery.lease import Work
+from crm.delivery.rules import after_doubt, after_loss
+from crm.delivery.states import DeliveryState
+from crm.delivery.vigil import Vigil
+from crm.delivery.window import Recipient, Result
+from crm.mail.refusal import Refusal, classify
+from crm.mail.smtp import Kind, Stage, Verdict
+
+SOURCE = "smtp"
+"""Of a bounce that the relay told at once."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Aftermath:
+    """What the answers to one mailing's letters bring. ``vigil`` lives as long as its sender."""
+
+    vigil: Vigil
+    bounced: list[Recipient] = field(default_factory=list)
+    rests: dict[str, str] = field(default_factory=dict)
+    """By destination, the reply that began it."""
+    accepted_at: set[str] = field(default_factory=set)
+    """Destinations that took a letter."""
+    refusals: Counter[Refusal] = field(default_factory=Counter)
+    hold: str | None = None
+    """Why the mailing is to wait for a person."""
+
+    def conclude(
+        self, work: Work, purpose: Purpose, one: Recipient, verdict: Verdict, *, at: datetime
+    ) -> Result:
+        """Return what becomes of a letter that got this verdict."""
+        result = Result(
+            delivery_id=one.delivery_id,
+            state=DeliveryState.ACCEPTED,
+            at=at,
+            tries=one.tries,
+            code=verdict.code,
+            enhanced=verdict.enhanced,
+            reply=verdict.text,
+        )
+        match verdict.kind:
+            case Kind.ACCEPTED:
+                self.accepted_at.add(_destination(work, one))
+                self.hold = self.hold or self.vigil.heed(work.provider, None)
+            case Kind.UNCERTAIN:
+                doubt = after_doubt(purpose, one.tries, at=at)
+                result.state, result.retry_at = doubt.state, doubt.retry_at
+            case Kind.NOT_HANDED_OVER:
+                self._not_handed_over(result, verdict, at=at)
+            case _ if verdict.relay_wide:
+                self._relay_wide(result, verdict, at=at)
+            case _:
+                self._refused(work, one, result, verdict, at=at)
+        return result
+
+    def write(self, session: Session, work: Work, *, keys: tuple[str, ...], at: datetime) -> None:
+        """Write down what was gathered, in the transaction of the results."""
+        for one in self.bounced:
+            _bounce(session, one, keys=keys, at=at)
+        for destination, because in self.rests.items():
+            rest.rest(session, destination, because=because, at=at)
+        if self.hold:
+            service.hold(session, work.mailing_id, self.hold)
+
+    def clear(self) -> None:
+        """Forget what was written down."""
+        self.bounced.clear()
+        self.rests.clear()
+        self.accepted_at.clear()
+        self.refusals.clear()
+        self.hold = None
+
+    def _not_handed_over(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
+        result.state = DeliveryState.QUEUED
+        if verdict.stage is Stage.MAIL and not verdict.relay_wide:
+            # The form of the letter did not suit this line: it is printed anew, and was no try.
+            result.tries, result.retry_at = result.tries - 1, at
+        else:
+            loss = after_loss(result.tries, at=at)
+            result.state, result.retry_at = loss.state, loss.retry_at
+
+    def _relay_wide(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
+        """The relay refuses us, whoever the recipient: no try of this letter."""
+        loss = after_loss(1, at=at)
+        result.state, result.retry_at, result.tries = loss.state, loss.retry_at, result.tries - 1
+        if verdict.kind is Kind.REJECTED:
+            self.hold = verdict.text
+
+    def _refused(
+        self, work: Work, one: Recipient, result: Result, verdict: Verdict, *, at: datetime
+    ) -> None:
+        refusal = classify(verdict.code, verdict.enhanced, verdict.text, stage=verdict.stage.value)
+        follows = manners.after(refusal, one.tries, code=verdict.code, at=at)
+        result.refusal = refusal.value
+        result.state = DeliveryState.QUEUED if follows.retry_at else DeliveryState.FAILED
+        result.retry_at = follows.retry_at
+        self.refusals[refusal] += 1
+        if follows.rests:
+            self.rests[_destination(work, one)] = verdict.text
+        if follows.bounced:
+            self.bounced.append(one)
+        self.hold = self.hold or self.vigil.heed(work.provider, refusal)
+
+
+def _destination(work: Work, one: Recipient) -> str:
+    return manners.destination(work.provider, (one.value or "").rpartition("@")[2])
+
+
+def _bounce(session: Session, one: Recipient, *, keys: tuple[str, ...], at: datetime) -> None:
+    """Stop everything to an address that does not exist, reminders included."""
+    for purpose in Purpose:
+        matter = Matter(address_id=one.address_id, purpose=purpose, channel=Channel.EMAIL)
+        origin = Origin(source=SOURCE, delivery_id=one.delivery_id)
+        record(session, Act.BOUNCED, matter, origin, keys=keys, at=at)

@@ -1,0 +1,208 @@
+"""The loop of a sender: from leases to settled outcomes.
+
+The one place in the house with its own transaction shape, because no transaction may be open while
+we wait for a mail server, and because the look at consent and the dots it allows must share one:
+
+    (a) intents      durable, fence-checked, with the results known so far    Holding.advance
+        bodies       handed in, all but the final dot                         Crossing.turn
+    (b) the gate     shared lock; then, in a later statement, the look;       Crossing.pass_gate
+                     the dots, each with the next envelope behind it; commit
+        replies      gathered, kept for the next (a)                          Crossing.turn
+
+Letters of several leases are under way at once, so that neither the end of a range, nor a slow
+answer, nor a provider's pace leaves lines idle.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from crm.consent.tokens import suppression_tokens
+from crm.delivery import lease
+from crm.delivery.allowance import Allowance
+from crm.delivery.crossing import Crossing
+from crm.delivery.holding import Holding
+from crm.delivery.insist import insist, try_once
+from crm.delivery.lease import Fenced
+from crm.delivery.rules import WINDOW
+from crm.delivery.window import Recipient
+
+log = logging.getLogger(__name__)
+
+BEAT_S = 4.0
+"""How often a sender that waits for a relay shows that it lives."""
+LOOK_AGAIN_S = 0.2
+"""How often one with letters under way asks for another lease where there was none."""
+SETTLE_S = 1.0
+"""How long a known result waits for company before it is written down."""
+DRAIN_S = 8.0
+"""How long one that was told to end waits for answers: an operator waits ten seconds."""
+GATHER_S = 0.002
+"""How long bodies that have arrived wait for others, to pass the gate together."""
+IDLE_S = 0.05
+HOLDINGS = 8
+"""Leases at once, at most."""
+
+
+@dataclass(eq=False, slots=True, kw_only=True)
+class Voyage:
+    """All that one sender has under way, until nothing is left."""
+
+    session: Session
+    crossing: Crossing
+    allowance: Allowance
+    take: Callable[[], Holding | None]
+    now: Callable[[], datetime]
+    stopping: Callable[[], bool]
+    is_over: Callable[[], bool]
+    """Both are asked all the time. When it is over nothing more is taken and what is under way is
+    finished; when we are stopping, within DRAIN_S."""
+    holdings: list[Holding]
+    is_stranded: bool = field(init=False, default=False)
+    """The relay is away."""
+    is_broken: bool = field(init=False, default=False)
+    """Something happened that nobody foresaw; all is accounted for."""
+    _supply: deque[tuple[Holding, Recipient]] = field(init=False, default_factory=deque)
+    """Taken, and not handed in."""
+    _look_again_at: float = field(init=False, default=0.0)
+    _beat_at: float = field(init=False, default=0.0)
+    _settle_at: float = field(init=False, default=0.0)
+    _drained_at: float | None = field(init=False, default=None)
+
+    def run(self) -> None:
+        """Go on until all leases have ended."""
+        try:
+            while self.holdings:
+                self._step()
+        except DBAPIError:
+            # Told to end while the database is away: a watcher will find the leases.
+            raise
+        except Exception:
+            log.exception("voyage broken")
+            self.session.rollback()
+            self.is_broken = True
+            self._give_up()
+
+    def _step(self) -> None:
+        fleet = self.crossing.fleet
+        if self.is_over():
+            self._unload()
+        else:
+            self._feed()
+        has_moved = self.crossing.turn(wait_s=GATHER_S if fleet.ready else IDLE_S)
+        ready = len(fleet.ready)
+        if ready and (not has_moved or ready >= self.crossing.size // 2):
+            self.crossing.pass_gate()
+        if fleet.away:
+            self.is_stranded = True
+            self._unload()
+        self._tend()
+        self._mind_the_end()
+
+    # --- taking on ---
+
+    def _feed(self) -> None:
+        """Keep letters waiting behind those under way, so that each dot takes an envelope along."""
+        fleet, half = self.crossing.fleet, self.crossing.size // 2
+        while not self._supply and fleet.room > half and self._fetch():
+            pass
+        while self._supply and fleet.room:
+            self.crossing.hand_in(*self._supply.popleft())
+
+    def _fetch(self) -> bool:
+        """Take another window, of a lease in hand or of a new one; return whether to go on."""
+        for holding in self.holdings:
+            if not holding.exhausted:
+                self._advance(holding, limit=min(WINDOW, 2 * self.crossing.size))
+                return True
+        if len(self.holdings) >= HOLDINGS or time.monotonic() < self._look_again_at:
+            return False
+        another = self.take()
+        if another is None:
+            self._look_again_at = time.monotonic() + LOOK_AGAIN_S
+            return False
+        self.holdings.append(another)
+        return True
+
+    def _advance(self, holding: Holding, *, limit: int) -> None:
+        try:
+            recipients = insist(
+                self.session,
+                lambda: holding.advance(self.session, self.allowance, limit=limit, at=self.now()),
+                give_up=self.stopping,
+            )
+        except Fenced:
+            self._lose(holding)
+            return
+        keys = holding.errand.settings.suppression_keys
+        for one in recipients:
+            if one.value is not None:
+                one.tokens = suppression_tokens(one.kind, one.value, keys=keys)
+            self._supply.append((holding, one))
+        if holding.ended:
+            self.holdings.remove(holding)
+
+    # --- letting go ---
+
+    def _unload(self) -> None:
+        """Take nothing more, and queue again what was not handed in."""
+        for holding in self.holdings:
+            holding.exhausted = True
+        while self._supply:
+            self.crossing.again(*self._supply.popleft())
+
+    def _mind_the_end(self) -> None:
+        if not self.stopping():
+            return
+        if self._drained_at is None:
+            self._drained_at = time.monotonic() + DRAIN_S
+        elif time.monotonic() >= self._drained_at:
+            self.crossing.give_up()
+
+    def _give_up(self) -> None:
+        """Account for everything in hand."""
+        self._unload()
+        self.crossing.give_up()
+        for holding in list(self.holdings):
+            self._advance(holding, limit=0)
+        self.holdings.clear()
+
+    def _lose(self, holding: Holding) -> None:
+        """Forget a lease that somebody has buried: what is known here is settled there."""
+        self.session.rollback()
+        log.warning("lease lost", extra={"fence": holding.errand.work.fence})
+        self.crossing.abandon(holding)
+        self._supply = deque(each for each in self._supply if each[0] is not holding)
+        self.holdings.remove(holding)
+
+    # --- keeping ---
+
+    def _tend(self) -> None:
+        """Write down what has waited, end what is over, and show that we live."""
+        now = time.monotonic()
+        is_time = now >= self._settle_at
+        for holding in list(self.holdings):
+            is_through = holding.exhausted and not holding.on_the_way
+            if holding.is_fenced:
+                self._lose(holding)
+            elif is_through or (is_time and holding.results):
+                self._advance(holding, limit=0)
+        if is_time:
+            self._settle_at = now + SETTLE_S
+        if now >= self._beat_at:
+            self._beat_at = now + BEAT_S
+            self._beat()
+
+    def _beat(self) -> None:
+        """Keep the leases while a relay is slow; a database that is away does not lose them."""
+        ours = {holding.errand.work.fence for holding in self.holdings}
+        held = try_once(self.session, lambda: lease.beat(self.session, ours), ours)
+        for holding in list(self.holdings):
+            if holding.errand.work.fence not in held:
+                self._lose(holding)
