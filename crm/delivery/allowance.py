@@ -50,7 +50,6 @@ class Allowance:
             wanted,
             provider=work.provider,
             mailing_id=work.mailing_id,
-            per_minute=work.per_minute,
             lane=lane,
             at=at,
         )

@@ -27,8 +27,6 @@ class Work:
     provider: str
     range_id: int | None
     purpose: Purpose
-    per_minute: int | None
-    """The mailing's own pace."""
     uncapped: bool
 
 
@@ -79,7 +77,6 @@ def _take(session: Session, statement: TextClause, **values: Any) -> Work | None
         provider=row.provider,
         range_id=row.range_id,
         purpose=Purpose(row.purpose),
-        per_minute=row.per_minute,
         uncapped=row.uncapped,
     )
 
@@ -98,7 +95,7 @@ _OPEN = """
 
 _TAKE_RANGE = text(f"""
     WITH dry AS ({DRY}), free AS (
-        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.per_minute, m.uncapped
+        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped
         FROM ranges r JOIN mailings m ON m.id = r.mailing_id
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
           AND (:lane = 'service' OR {_OPEN})
@@ -108,12 +105,12 @@ _TAKE_RANGE = text(f"""
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
-        free.purpose, free.per_minute, free.uncapped
+        free.purpose, free.uncapped
 """)  # noqa: S608 - constants
 
 _TAKE_RETRIES = text(f"""
     WITH dry AS ({DRY}), due AS (
-        SELECT r.mailing_id, r.provider, m.purpose, m.per_minute, m.uncapped
+        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped
         FROM mailings m CROSS JOIN LATERAL (
             SELECT r.mailing_id, r.provider FROM retries r
             WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
@@ -133,5 +130,5 @@ _TAKE_RETRIES = text(f"""
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
     RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
-        chosen.purpose, chosen.per_minute, chosen.uncapped
+        chosen.purpose, chosen.uncapped
 """)  # noqa: S608 - constants

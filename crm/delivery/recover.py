@@ -78,7 +78,6 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
         provider=dead.provider,
         range_id=None,
         purpose=mailing.purpose,
-        per_minute=None,
         uncapped=False,
     )
     ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
