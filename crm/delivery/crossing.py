@@ -111,6 +111,10 @@ class Crossing:
             holding, one, DeliveryState.QUEUED, retry_at=retry_at, reply=reply, tries=one.tries - 1
         )
 
+    def doubt(self, holding: Holding, one: Recipient) -> None:
+        """Settle a letter that may have left already, before anybody here knew of it."""
+        self._end(holding, one, DeliveryState.UNCERTAIN)
+
     def give_up(self) -> None:
         """Take back all that has no dot; what has one and no answer becomes uncertain."""
         for each in list(self.aboard.values()):

@@ -27,11 +27,15 @@ from crm.delivery.voyage import Voyage
 from crm.mail.smtp import Fleet, Relay
 from crm.relays.choice import Choice
 from crm.relays.service import usable
+from crm.safekeeping import installation, journal
+from crm.safekeeping.handed import is_marked
 
 log = logging.getLogger(__name__)
 
 LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
+BARRED_S = 5.0
+"""How long a sender waits for a journal that cannot be written."""
 RELAYS_FRESH_S = 15.0
 """How old a declaration of relays may be that a sender goes by."""
 
@@ -56,6 +60,7 @@ class Sender:
     vigils: dict[int, Vigil] = field(init=False, default_factory=dict)
     """By mailing."""
     retries_first: bool = field(init=False, default=True)
+    barred_until: float = field(init=False, default=0.0)
     relays_fresh_until: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
@@ -67,7 +72,7 @@ class Sender:
     def work(self) -> bool:
         """Take leases and work them off until there are none; False if there was nothing to do."""
         crossing = self._board()
-        if crossing is None:
+        if crossing is None or time.monotonic() < self.barred_until:
             return False
         first = self.take()
         if first is None:
@@ -76,6 +81,7 @@ class Sender:
             session=self.session,
             crossing=crossing,
             allowance=self.allowance,
+            journal=journal.of(self.settings),
             take=self.take,
             now=self.now,
             stopping=self.stopping,
@@ -88,6 +94,8 @@ class Sender:
             log.warning("relay away", extra={"lane": self.lane.value, "rest_s": rest_s})
         elif self.relay is not None:
             self.choice.back(self.relay)
+        if voyage.is_barred:
+            self.barred_until = time.monotonic() + BARRED_S
         if voyage.is_broken:
             self.close()
         return True
@@ -107,7 +115,16 @@ class Sender:
         if errand is None:
             return None
         vigil = self.vigils.setdefault(work.mailing_id, Vigil())
-        return Holding(errand=errand, lane=self.lane, aftermath=Aftermath(vigil=vigil))
+        return Holding(
+            errand=errand,
+            lane=self.lane,
+            aftermath=Aftermath(vigil=vigil),
+            is_marked=insist(
+                self.session,
+                lambda: is_marked(self.session, work.mailing_id),
+                give_up=self.stopping,
+            ),
+        )
 
     def _is_over(self) -> bool:
         """Return whether a voyage is to take nothing more: we end, or a better relay is back."""
@@ -138,6 +155,11 @@ class Sender:
     def _lease(self) -> Work | None:
         """Retries and ranges take turns in coming first, so that neither starves the other."""
         at = self.now()
+        held = installation.verdict(self.session, self.settings, at=at)
+        if held is not None:
+            self.session.rollback()
+            log.warning("installation held", extra={"why": held.why.value})
+            return None
         if self.allowance.is_quiet(self.session, self.lane, at=at):
             self.session.rollback()
             return None

@@ -22,6 +22,8 @@ class Holding:
     errand: Errand
     lane: Lane
     aftermath: Aftermath
+    is_marked: bool = False
+    """Letters of its mailing left before the database was restored (``safekeeping.handed``)."""
     results: list[Result] = field(default_factory=list)
     """Known, and not yet written down."""
     exhausted: bool = False

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import TextClause, text, update
 from sqlalchemy.orm import Session
@@ -28,6 +29,8 @@ class Work:
     range_id: int | None
     purpose: Purpose
     uncapped: bool
+    key: UUID
+    """The mailing's name outside the database."""
 
 
 def take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
@@ -78,6 +81,7 @@ def _take(session: Session, statement: TextClause, **values: Any) -> Work | None
         range_id=row.range_id,
         purpose=Purpose(row.purpose),
         uncapped=row.uncapped,
+        key=row.key,
     )
 
 
@@ -95,7 +99,7 @@ _OPEN = """
 
 _TAKE_RANGE = text(f"""
     WITH dry AS ({DRY}), free AS (
-        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped
+        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped, m.key
         FROM ranges r JOIN mailings m ON m.id = r.mailing_id
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
           AND (:lane = 'service' OR {_OPEN})
@@ -105,12 +109,12 @@ _TAKE_RANGE = text(f"""
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
-        free.purpose, free.uncapped
+        free.purpose, free.uncapped, free.key
 """)  # noqa: S608 - constants
 
 _TAKE_RETRIES = text(f"""
     WITH dry AS ({DRY}), due AS (
-        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped
+        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped, m.key
         FROM mailings m CROSS JOIN LATERAL (
             SELECT r.mailing_id, r.provider FROM retries r
             WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
@@ -130,5 +134,5 @@ _TAKE_RETRIES = text(f"""
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
     RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
-        chosen.purpose, chosen.uncapped
+        chosen.purpose, chosen.uncapped, chosen.key
 """)  # noqa: S608 - constants

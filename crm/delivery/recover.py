@@ -70,7 +70,7 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
     if dead is None:
         return None
     mailing = session.execute(
-        select(Mailing.purpose, Mailing.lane).where(Mailing.id == dead.mailing_id)
+        select(Mailing.purpose, Mailing.lane, Mailing.key).where(Mailing.id == dead.mailing_id)
     ).one()
     work = Work(
         fence=fence,
@@ -79,6 +79,7 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
         range_id=None,
         purpose=mailing.purpose,
         uncapped=False,
+        key=mailing.key,
     )
     ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
     settle(session, work, mailing.lane, ends)

@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -32,8 +33,11 @@ from crm.delivery.insist import insist, try_once
 from crm.delivery.lease import Fenced
 from crm.delivery.rules import WINDOW
 from crm.delivery.window import Recipient
+from crm.safekeeping.handed import already_handed
+from crm.safekeeping.journal import Journal, JournalAway
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 BEAT_S = 4.0
 """How often a sender that waits for a relay shows that it lives."""
@@ -57,6 +61,7 @@ class Voyage:
     session: Session
     crossing: Crossing
     allowance: Allowance
+    journal: Journal
     take: Callable[[], Holding | None]
     now: Callable[[], datetime]
     stopping: Callable[[], bool]
@@ -66,6 +71,8 @@ class Voyage:
     holdings: list[Holding]
     is_stranded: bool = field(init=False, default=False)
     """The relay is away."""
+    is_barred: bool = field(init=False, default=False)
+    """The journal cannot be written, so nothing more may leave."""
     is_broken: bool = field(init=False, default=False)
     """Something happened that nobody foresaw; all is accounted for."""
     _supply: deque[tuple[Holding, Recipient]] = field(init=False, default_factory=deque)
@@ -91,7 +98,7 @@ class Voyage:
 
     def _step(self) -> None:
         fleet = self.crossing.fleet
-        if self.is_over():
+        if self.is_over() or self.is_barred:
             self._unload()
         else:
             self._feed()
@@ -110,9 +117,9 @@ class Voyage:
     def _feed(self) -> None:
         """Keep letters waiting behind those under way, so that each dot takes an envelope along."""
         fleet, half = self.crossing.fleet, self.crossing.size // 2
-        while not self._supply and fleet.room > half and self._fetch():
+        while not (self._supply or self.is_barred) and fleet.room > half and self._fetch():
             pass
-        while self._supply and fleet.room:
+        while self._supply and fleet.room and not self.is_barred:
             self.crossing.hand_in(*self._supply.popleft())
 
     def _fetch(self) -> bool:
@@ -132,21 +139,56 @@ class Voyage:
 
     def _advance(self, holding: Holding, *, limit: int) -> None:
         try:
-            recipients = insist(
-                self.session,
-                lambda: holding.advance(self.session, self.allowance, limit=limit, at=self.now()),
-                give_up=self.stopping,
+            recipients = self._insist(
+                lambda: holding.advance(self.session, self.allowance, limit=limit, at=self.now())
             )
         except Fenced:
             self._lose(holding)
             return
-        keys = holding.errand.settings.suppression_keys
-        for one in recipients:
-            if one.value is not None:
-                one.tokens = suppression_tokens(one.kind, one.value, keys=keys)
-            self._supply.append((holding, one))
+        if recipients:
+            self._load(holding, recipients)
         if holding.ended:
             self.holdings.remove(holding)
+
+    def _load(self, holding: Holding, recipients: list[Recipient]) -> None:
+        """Write the window into the journal outside the database, durably, before any body."""
+        work, keys = holding.errand.work, holding.errand.settings.suppression_keys
+        for one in recipients:
+            one.tokens = suppression_tokens(one.kind, one.value or "", keys=keys)
+        if holding.is_marked:
+            recipients = self._without_handed(holding, recipients)
+        try:
+            self.journal.handing(
+                fence=work.fence,
+                mailing_key=work.key,
+                last_delivery_id=recipients[-1].delivery_id if recipients else 0,
+                tokens=[one.tokens[0] for one in recipients],
+                at=self.now(),
+            )
+        except JournalAway as fault:
+            log.error("journal away", extra={"fault": type(fault).__name__})
+            self.is_barred = True
+        self._supply.extend((holding, one) for one in recipients)
+
+    def _without_handed(self, holding: Holding, recipients: list[Recipient]) -> list[Recipient]:
+        """Settle as uncertain whose letter left before the database was restored."""
+        mailing_id = holding.errand.work.mailing_id
+        tokens = [token for one in recipients for token in one.tokens]
+
+        def look() -> set[bytes]:
+            found = already_handed(self.session, mailing_id, tokens)
+            self.session.rollback()
+            return found
+
+        handed = self._insist(look)
+        left = [one for one in recipients if handed.isdisjoint(one.tokens)]
+        for one in recipients:
+            if one not in left:
+                self.crossing.doubt(holding, one)
+        return left
+
+    def _insist(self, transaction: Callable[[], T]) -> T:
+        return insist(self.session, transaction, give_up=self.stopping)
 
     # --- letting go ---
 
