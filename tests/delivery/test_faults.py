@@ -26,7 +26,7 @@ from crm.db import db
 from crm.delivery import close, recover, service
 from crm.delivery.dispatch import Sender
 from crm.delivery.models import Delivery, Lease, Mailing, Outcome
-from crm.delivery.rules import WINDOW
+from crm.delivery.rules import LINES, WINDOW
 from crm.delivery.states import DeliveryState, LeaseState
 from devtools.catcher import Sink
 from tests.delivery.processes import started
@@ -41,6 +41,9 @@ from tests.factories import (
 )
 
 SENDERS = 2
+IN_HAND = 2 * WINDOW + 2 * LINES
+"""Letters that a sender may have taken and not settled: a window that waits, one whose answers have
+come, and on each line a letter and the next one's envelope."""
 
 
 def wait_until(true: Callable[[], bool], *, within_s: float = 60.0) -> None:
@@ -151,7 +154,7 @@ def test_a_sender_frozen_until_its_lease_is_dead_and_then_woken_doubles_nothing(
     recipients = [letter.rcpt for letter in sink.messages()]
     assert len(recipients) == len(set(recipients)), "somebody was written to twice"
     assert tally.accepted + tally.uncertain == tally.planned == 1000
-    assert tally.uncertain <= 8 * 2 * WINDOW
+    assert tally.uncertain <= 8 * IN_HAND
     dead = session.scalars(select(Lease).where(Lease.state == LeaseState.DEAD)).all()
     assert dead, "no lease died: nothing was tried"
 
@@ -259,7 +262,7 @@ def test_killed_workers_an_emptied_broker_and_two_beats_double_and_lose_nothing(
     assert len(recipients) == len(set(recipients)), "somebody was written to twice"
     assert tally.planned == people
     assert tally.accepted + tally.uncertain == people
-    assert tally.uncertain <= SENDERS * 2 * WINDOW
+    assert tally.uncertain <= SENDERS * IN_HAND
     assert set(accepted(session)) <= set(recipients)
 
 
