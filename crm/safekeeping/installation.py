@@ -18,7 +18,7 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from crm.config import Settings
+from crm.config import PROJECT, Settings
 from crm.safekeeping import folder
 from crm.safekeeping.models import Installation
 from crm.safekeeping.reading import Tails
@@ -45,7 +45,7 @@ def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | Non
             journal = _tails(settings.state_dir).marks(settings.state_dir)
         except OSError:
             return Hold(why=Why.FILE_LOST, since=at, values={})
-        wrong = disagreement(identity(settings), look(session), machine(), journal)
+        wrong = disagreement(identity(settings), look(session), machine(settings), journal)
         if wrong is None:
             return None
         why, values = wrong
@@ -104,7 +104,11 @@ def identity(settings: Settings) -> Identity | None:
 def write_identity(settings: Settings, *, key: uuid.UUID, epoch: int, found: Found) -> None:
     """Make the state folder say that this database and this machine may send."""
     now = Identity(
-        key=key.hex, epoch=epoch, system=found.system, database=found.database, machine=machine()
+        key=key.hex,
+        epoch=epoch,
+        system=found.system,
+        database=found.database,
+        machine=machine(settings),
     )
     folder.write(settings.state_dir / IDENTITY, asdict(now))
 
@@ -125,11 +129,14 @@ def lock(session: Session) -> None:
     session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
 
 
-def machine() -> str:
+def machine(settings: Settings) -> str:
     """Return a short name for this machine that tells nothing of it.
 
-    A container has no machine id of its own: give it a host name that stays.
+    A container has no machine id of its own: give it a host name that stays. A checkout's own
+    state is bound to no machine, because checkouts travel in images.
     """
+    if settings.state_dir.is_relative_to(PROJECT / "var"):
+        return "any"
     known = MACHINE_ID.read_text().strip() if MACHINE_ID.exists() else ""
     return hashlib.sha256(f"{known}\0{socket.gethostname()}".encode()).hexdigest()[:16]
 

@@ -226,7 +226,7 @@ def test_a_copied_machine_is_held_and_of_two_copies_the_last_released_sends(
     copy = elsewhere(settings, tmp_path.parent / f"{tmp_path.name}-copy")
 
     def on_the(machine: str, its: Settings) -> Why | None:
-        monkeypatch.setattr(installation, "machine", here if machine == "old" else lambda: "new")
+        monkeypatch.setattr(installation, "machine", here if machine == "old" else _new)
         return held(agreed, its)
 
     assert on_the("new", copy) is Why.OTHER_MACHINE
@@ -238,6 +238,19 @@ def test_a_copied_machine_is_held_and_of_two_copies_the_last_released_sends(
     let_go(agreed, settings)
     assert on_the("old", settings) is None
     assert on_the("new", copy) is Why.OTHER_COPY
+
+
+def _new(_settings: Settings) -> str:
+    return "new"
+
+
+def test_the_state_of_a_checkout_may_travel(
+    agreed: Session, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(installation, "PROJECT", settings.state_dir)
+    inside = replace(settings, state_dir=settings.state_dir / "var" / "state")
+    assert installation.machine(inside) == "any"
+    assert installation.machine(settings) != "any"
 
 
 def test_a_restored_backup_is_held_and_obeys_again_what_it_has_forgotten(
