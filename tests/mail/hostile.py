@@ -15,7 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from crm.mail.smtp import Fleet, Kind, Letter, Relay, Verdict
+import pytest
+
+from crm.mail.smtp import Fleet, Kind, Letter, Relay, Verdict, opening
+from crm.mail.smtp.wait import Talk
 
 PATIENCE_S = 8.0
 DOT = b".\r\n"
@@ -281,10 +284,13 @@ def letter(number: int, *, recipient: str = "", body: bytes = b"") -> Letter:
     return Letter("news@clinic.test", recipient, b"Letter: %d\r\n%b" % (number, body))
 
 
-def letters(count: int, *, first: int = 0, refused: Collection[int] = ()) -> dict[int, Letter]:
+def letters(
+    count: int, *, first: int = 0, refused: Collection[int] = (), body: bytes = b""
+) -> dict[int, Letter]:
     """Return letters by their numbers; the `refused` are for people whose name begins with no."""
+    named = {number: f"no{number}@patient.test" for number in refused}
     return {
-        number: letter(number, recipient=f"no{number}@patient.test" if number in refused else "")
+        number: letter(number, recipient=named.get(number, ""), body=body)
         for number in range(first, first + count)
     }
 
@@ -347,6 +353,18 @@ def deliver(
             ends[key] = verdict
     assert fleet.outstanding == 0
     return ends
+
+
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give the visitor's sockets the smallest buffers that there are."""
+    connect = opening._connect_to
+
+    def connect_narrowly(*address: Any) -> Talk[socket.socket]:
+        sock = yield from connect(*address)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        return sock
+
+    monkeypatch.setattr(opening, "_connect_to", connect_narrowly)
 
 
 def until_ready(fleet: Fleet[int], keys: Collection[int]) -> None:

@@ -15,6 +15,7 @@ from tests.mail.hostile import (
     fleet_to,
     letters,
     listening,
+    narrow,
     numbers,
     well_behaved,
 )
@@ -84,19 +85,22 @@ def refused_by_the_server(verdict: Verdict) -> bool:
     extension=st.sampled_from([b"PIPELINING", b"PIPELINING", b"HELP"]),
     dropped=st.sets(st.integers(0, COUNT - 1), max_size=4),
     size=st.integers(1, 3),
+    narrowly=st.booleans(),
 )
 def test_what_the_server_got_and_what_is_said_of_it_agree(
-    visits: list[list[Act]], extension: bytes, dropped: set[int], size: int
+    visits: list[list[Act]], extension: bytes, dropped: set[int], size: int, narrowly: bool
 ) -> None:
     scripts = [moody(acts, extension) for acts in visits]
     with pytest.MonkeyPatch.context() as patch:
         for phase in ("TALK_S", "ENVELOPE_S", "BODY_S", "FAREWELL_S"):
             patch.setattr(f"crm.mail.smtp.patience.{phase}", PATIENCE_S)
+        if narrowly:
+            narrow(patch)
         with (
             listening(*scripts, well_behaved(extension)) as server,
             fleet_to(server, size, patience_s=PATIENCE_S) as fleet,
         ):
-            ends = deliver(fleet, letters(COUNT), drop=dropped)
+            ends = deliver(fleet, letters(COUNT, body=b"x" * 9000 + b"\r\n"), drop=dropped)
         complete = Counter(numbers(server.bodies))
         server.faults.clear()
     assert set(complete.values()) <= {1}
