@@ -168,7 +168,11 @@ class Journal:
         self._file, self._day = os.open(place / name, flags, 0o600), day
         self._end = weakref.finalize(self, os.close, self._file)
         began = {"kind": "opened", "v": lines.VERSION, "key": self._name}
-        self._write(self._file, [began], at)
+        try:
+            self._write(self._file, [began], at)
+        except OSError:
+            (place / name).unlink()  # or a full disk would gather empty files
+            raise
         folder.sync(place)
         return self._file
 

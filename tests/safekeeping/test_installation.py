@@ -34,6 +34,7 @@ from crm.safekeeping.models import Installation
 from crm.safekeeping.reading import Fault, records
 from crm.safekeeping.rules import Why
 from devtools import binaries
+from tests.architecture.test_routes import faults_of
 from tests.conftest import KEYS, NOON, Time, a_copy
 from tests.factories import (
     a_clinic,
@@ -493,7 +494,9 @@ def test_a_person_releases_on_the_page_and_is_named(
     admin = signed_in("admin")
     assert "/installation/release" not in admin.get("/installation").text
     edited(settings, machine="another")
-    assert "/installation/release" in admin.get("/installation").text
+    page = admin.get("/installation").text
+    assert "/installation/release" in page
+    assert faults_of(page) == []
     assert admin.post("/installation/release", data={"because": " "}).status_code == 422
     assert held(agreed, settings) is Why.OTHER_MACHINE
     answer = admin.post("/installation/release", data={"because": "a new server"})

@@ -173,6 +173,14 @@ def test_a_full_disk_stops_letters_and_the_next_record_is_whole(settings: Settin
     assert faults == []
 
 
+def test_a_disk_that_stays_full_gathers_no_empty_files(settings: Settings) -> None:
+    with no_file_may_grow_beyond(20):
+        for _ in range(3):
+            with pytest.raises(JournalFull):
+                Journal(settings).write([{"kind": "stop", "event": 7}], at=NOON)
+    assert files(settings) == []
+
+
 def test_letters_leave_room_for_refusals(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
