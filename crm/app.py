@@ -17,6 +17,7 @@ from crm.consent.views import bp as consent
 from crm.contacts.views import bp as contacts
 from crm.db import ENGINE_OPTIONS, db, session
 from crm.desk.journal import bp as audit
+from crm.desk.paces import bp as paces
 from crm.desk.views import bp as desk
 from crm.installation.views import bp as installation
 from crm.intake.admin import bp as intake
@@ -43,6 +44,7 @@ BLUEPRINTS = (
     staff,
     clinic,
     relays,
+    paces,
     audit,
     installation,
     health.bp,

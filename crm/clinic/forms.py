@@ -91,6 +91,8 @@ class Hour(StringField):
 class Number(StringField):
     """A native number input; its data is an int once it has been read."""
 
+    data: Any
+
     def _value(self) -> str:
         return "" if self.data is None else str(self.data)
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.orm import Session
 
+from crm.audit.service import note
 from crm.delivery.manners import RESTS
 from crm.delivery.pacing_models import Pace
 
@@ -38,8 +39,11 @@ def wake(session: Session, destinations: Collection[str], *, at: datetime) -> No
     )
 
 
-def lift(session: Session, destination: str) -> bool:
-    """End a rest by a person's decision; return whether there was one."""
+def lift(session: Session, destination: str, *, at: datetime, by: int) -> bool:
+    """End a rest by a person's decision; return whether there was one.
+
+    The audit log names no domain: it may be somebody's own.
+    """
     lifted = session.scalar(
         update(Pace)
         .where(Pace.name == destination, Pace.rest_step > 0)
@@ -47,7 +51,12 @@ def lift(session: Session, destination: str) -> bool:
         .returning(Pace.name)
         .execution_options(synchronize_session=False)
     )
-    return lifted is not None
+    if lifted is None:
+        return False
+    kind, _colon, provider = destination.partition(":")
+    known = provider if kind == "provider" else kind
+    note(session, "rest.lifted", at=at, actor_id=by, provider=known)
+    return True
 
 
 def rests(session: Session) -> dict[str, datetime]:
@@ -57,6 +66,12 @@ def rests(session: Session) -> dict[str, datetime]:
     """
     rows = session.execute(select(Pace.name, Pace.rest_until).where(Pace.rest_step > 0))
     return {row.name: row.rest_until for row in rows}
+
+
+def resting(session: Session, *, at: datetime) -> list[Pace]:
+    """Return what is at rest now, the first to go on first."""
+    found = select(Pace).where(Pace.rest_step > 0, Pace.rest_until > at)
+    return list(session.scalars(found.order_by(Pace.rest_until, Pace.name)))
 
 
 def resting_domains(session: Session, *, at: datetime) -> dict[str, datetime]:

@@ -91,6 +91,12 @@ MENU = (
                 under=("relays",),
             ),
             Entry(
+                endpoint="paces.index",
+                label=_l("Sending pace"),
+                icon="hourglass",
+                under=("paces",),
+            ),
+            Entry(
                 endpoint="intake.forms",
                 label=_l("Site forms"),
                 icon="forms",

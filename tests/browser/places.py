@@ -105,6 +105,7 @@ def _settings(session: Session) -> Places:
     return {
         "clinic.settings": ["/clinic"],
         "relays.index": ["/relays"],
+        "paces.index": ["/paces"],
         "relays.declare": ["/relays/127.0.0.1:9"],
         "consent.texts": ["/consent/texts"],
         "consent.versions": ["/consent/texts/marketing_email/ru"],

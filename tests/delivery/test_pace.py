@@ -15,7 +15,7 @@ from crm.delivery import pace
 from crm.delivery.pacing_models import Pace, ProviderManners
 from crm.delivery.rest import forget, lift, rest, resting_domains, rests, wake
 from crm.delivery.states import Lane
-from tests.factories import NOON, a_clinic, a_running_mailing
+from tests.factories import NOON, a_clinic, a_member_of_staff, a_running_mailing
 
 
 def later(seconds: float) -> datetime:
@@ -168,8 +168,9 @@ def test_a_letter_accepted_during_a_rest_does_not_end_it(session: Session) -> No
     rest(session, "provider:gmail", because="421", at=NOON)
     wake(session, {"provider:gmail"}, at=later(60))
     assert take(session, provider="gmail", at=later(60)) == 0
-    assert lift(session, "provider:gmail")
-    assert not lift(session, "provider:gmail")
+    by = a_member_of_staff(session, "marketer").id
+    assert lift(session, "provider:gmail", at=later(60), by=by)
+    assert not lift(session, "provider:gmail", at=later(60), by=by)
     assert take(session, provider="gmail", at=later(60)) == 64
 
 
