@@ -5,11 +5,12 @@ import os
 from collections.abc import Iterator
 from datetime import time
 
-from sqlalchemy import Connection, Engine, create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, delete, text
 from sqlalchemy.orm import Session
 
 from crm import clock, migrations
 from crm.clinic.service import details
+from crm.delivery.pacing_models import ProviderManners
 from crm.staff.models import Staff
 from devtools.terminal import working
 
@@ -93,6 +94,7 @@ def _set_up(session: Session) -> None:
     clinic.quiet_from = clinic.quiet_until = time(0)
     clinic.letters_per_minute = clinic.cap_per_month = UNLIMITED
     clinic.one_a_day = False
+    session.execute(delete(ProviderManners))
     session.add(
         Staff(
             email="bench@clinic.example",
