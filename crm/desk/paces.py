@@ -38,6 +38,7 @@ class PaceForm(Form):
     connections = Number(
         _l("Connections at once, at most"),
         [Read(whole(1, MOST_CONNECTIONS))],
+        description=_l("Two to five are usual."),
         widget=NumberInput(min=1, max=MOST_CONNECTIONS),
     )
     warm_up = BooleanField(
