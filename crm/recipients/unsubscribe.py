@@ -107,7 +107,8 @@ def _stop(link: Unsubscribe) -> Response:
     session().commit()
     log.info("opted out", extra={"event_id": event_id})
     passed = _barrier()
-    keep(session(), settings(), at=clock.now())
+    if passed:  # where it took long, housekeeping does it
+        keep(session(), settings(), at=clock.now())
     return _done(link.address_id, masked=shown, clinic=name, passed=passed)
 
 
