@@ -26,6 +26,7 @@ from tests.mail.hostile import (
     kinds,
     letters,
     listening,
+    narrow,
     numbers,
     well_behaved,
 )
@@ -98,6 +99,21 @@ def test_starttls_is_used_and_what_was_offered_before_it_is_forgotten(
         assert set(kinds(deliver(fleet, letters(20))).values()) == {Kind.ACCEPTED}
         assert sorted(numbers(server.bodies)) == list(range(20))
         assert server.visits == 3
+
+
+def test_encrypted_lines_carry_large_letters_and_give_back_dropped_ones(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow(monkeypatch)
+    cargo = letters(24, body=(b"x" * 70 + b"\r\n") * 600)
+    with (
+        listening(starttls(certificate)) as server,
+        fleet_to(server, 3, tls=certificate.client, url=REQUIRED) as fleet,
+    ):
+        ends = deliver(fleet, cargo, drop={0, 5, 6, 20})
+        assert set(ends) == set(cargo) - {0, 5, 6, 20}
+        assert set(kinds(ends).values()) == {Kind.ACCEPTED}
+        assert sorted(server.bodies) == sorted(cargo[key].body for key in ends)
 
 
 def test_smtps_is_encrypted_from_the_first_byte(certificate: Certificate) -> None:
