@@ -1,8 +1,9 @@
 """How many letters may leave now: buckets in the database, so a flushed broker refills nothing.
 
 A bucket holds two seconds' worth of letters, and one at least, so that no outage ends in a burst.
-A statement locks a window's buckets in the order of their names; what has no limit has no row, and
-two senders never wait for each other at it.
+A statement locks a window's buckets in one order: the provider's first, which a rest in the same
+transaction may have locked before. What has no limit has no row, and two senders never wait for
+each other at it.
 
 Senders' clocks may differ by ten seconds. A bucket that was filled later than that was filled by a
 clock that has been set back since: it goes on from now, and has gained nothing.
@@ -90,7 +91,7 @@ _TAKE = text("""
           AND (name = 'relay' OR name = 'provider:' || :provider AND :bulk)
     ), held AS (
         SELECT p.name, p.tokens, p.filled_at FROM paces p JOIN limits USING (name)
-        ORDER BY p.name FOR UPDATE OF p
+        ORDER BY p.name NOT LIKE 'provider:%', p.name FOR UPDATE OF p
     ), buckets AS (
         SELECT l.name, l.per_minute, h.name IS NULL AS is_new,
             coalesce(least(brim, h.tokens + greatest(0, behind) * l.per_minute / 60), brim)

@@ -21,8 +21,8 @@ _CLOCKS_DIFFER = timedelta(seconds=10)
 def rest(session: Session, destination: str, *, because: str, at: datetime) -> None:
     """Leave the destination alone for 15 minutes; the next times for an hour, for four hours.
 
-    Refusals of letters that were under way already do not lengthen a rest. Commit before the next
-    ``pace.take``, which locks these rows in an order of its own; so with ``wake``.
+    Refusals of letters that were under way already do not lengthen a rest. Let several rest in the
+    order of their names; the relay in a transaction of its own (``pace.take`` locks it last).
     """
     steps = [pause.total_seconds() for pause in RESTS]
     values = {"name": destination, "because": because[:200], "steps": steps, "at": at}
@@ -31,9 +31,12 @@ def rest(session: Session, destination: str, *, because: str, at: datetime) -> N
 
 def wake(session: Session, destinations: Collection[str], *, at: datetime) -> None:
     """Forget the steps of these destinations: after their rest, they have accepted a letter."""
+    over = select(Pace.name).where(
+        Pace.name.in_(destinations), Pace.rest_step > 0, Pace.rest_until <= at
+    )
     session.execute(
         update(Pace)
-        .where(Pace.name.in_(destinations), Pace.rest_step > 0, Pace.rest_until <= at)
+        .where(Pace.name.in_(over.order_by(Pace.name).with_for_update()))
         .values(rest_step=0, rested_at=None, rest_until=None, because=None)
         .execution_options(synchronize_session=False)
     )

@@ -48,8 +48,7 @@ class Vigil:
     """One sender's memory of one mailing's replies, in the order in which they came.
 
     Each sender keeps its own, and one that starts anew is as strict as at the beginning: the
-    share is the same. Make a new one when a held mailing was resumed: a person has judged what
-    came before.
+    share is the same. What led to a hold is forgotten with it: a person judges that, and resumes.
     """
 
     letters: int = 0
@@ -67,16 +66,19 @@ class Vigil:
         self.letters += 1
         known = self.providers[provider]
         known.letters += 1
-        if refusal is not Refusal.POLICY:
-            known.run = 0
+        known.run = known.run + 1 if refusal is Refusal.POLICY else 0
+        why = None
         if refusal is Refusal.POLICY:
-            known.run += 1
             known.policy_at.append(known.letters)
-            return UNWANTED if _repeats(known) else None
-        if refusal is Refusal.NO_SUCH_ADDRESS:
+            why = UNWANTED if _repeats(known) else None
+        elif refusal is Refusal.NO_SUCH_ADDRESS:
             self.hard_at.append(self.letters)
-            return NOBODY_THERE if self._too_many_hard() else None
-        return None
+            why = NOBODY_THERE if self._too_many_hard() else None
+        if why:
+            self.letters = 0
+            self.hard_at.clear()
+            self.providers.clear()
+        return why
 
     def _too_many_hard(self) -> bool:
         if self.letters <= FIRST:

@@ -108,6 +108,15 @@ def test_a_mailing_is_held_when_policy_repeats() -> None:
     assert watched(spread(POLICY, every=25, letters=1000)) == (1000, None)
 
 
+def test_what_led_to_a_hold_is_forgotten_with_it() -> None:
+    vigil = Vigil()
+    for bad, enough in ((HARD, 10), (POLICY, 3)):
+        for _ in range(2):
+            *before, last = [vigil.heed("gmail", bad) for _ in range(enough)]
+            assert last is not None
+            assert not any(before)
+
+
 def test_policy_is_counted_by_provider() -> None:
     vigil = Vigil()
     assert vigil.heed("gmail", POLICY) is vigil.heed("gmail", POLICY) is None
