@@ -3,6 +3,7 @@
 import logging
 import os
 import time
+from datetime import timedelta
 
 from celery import current_app, shared_task
 from redis import Redis
@@ -15,6 +16,7 @@ from crm.consent.refold import LOGS
 from crm.current import settings
 from crm.db import engine_of_a_sender, session
 from crm.delivery import close as closing
+from crm.delivery import frequency, rest, warm_up
 from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
 from crm.delivery.rules import LINES
@@ -112,8 +114,13 @@ def safekeep() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Remove days of the journal that no backup can be older than."""
-    reading.tidy(settings().state_dir, at=clock.now())
+    """Move warm-ups on; forget rests, reserved days and days of the journal that are over."""
+    at = clock.now()
+    reading.tidy(settings().state_dir, at=at)
+    warm_up.advance(session(), at=at)
+    rest.forget(session(), at=at)
+    frequency.forget(session(), on=at.date() - timedelta(days=1))
+    session().commit()
 
 
 def _send(lane: Lane, *, lines: int) -> None:
