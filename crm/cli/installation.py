@@ -32,11 +32,11 @@ def release(by: str, reason: str, yes: bool) -> None:
     if hold is None:
         raise click.ClickException("This installation is not held: it sends already.")
     click.echo(hold.say % hold.values)
-    done = replay(session(), settings())
-    for line in _told(done):
-        click.echo(line)
+    _tell(replay(session(), settings()))
+    session().rollback()  # nobody who refuses meanwhile may wait for the answer
     if not yes:
         click.confirm("Release it?", abort=True)
+    done = replay(session(), settings())
     epoch = let_go(session(), settings(), done, by=staff_id, because=reason[:300], at=clock.now())
     session().commit()
     click.echo(f"Released: epoch {epoch}.")
@@ -71,7 +71,7 @@ def _decider(email: str) -> int:
     return found
 
 
-def _told(done: Replayed) -> list[str]:
+def _tell(done: Replayed) -> None:
     lines = [
         f"Refusals done again: {done.stops}.",
         f"Mailings held, because letters left after the backup: {len(done.letters)} "
@@ -84,4 +84,5 @@ def _told(done: Replayed) -> list[str]:
         )
     if done.faults:
         lines.append(f"Lines of the journal that are not sound: {len(done.faults)}.")
-    return lines
+    for line in lines:
+        click.echo(line)

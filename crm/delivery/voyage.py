@@ -157,11 +157,14 @@ class Voyage:
             one.tokens = suppression_tokens(one.kind, one.value or "", keys=keys)
         if holding.is_marked:
             recipients = self._without_handed(holding, recipients)
+        if not recipients:
+            return
         try:
             self.journal.handing(
                 fence=work.fence,
+                window_id=recipients[0].window_id,
                 mailing_key=work.key,
-                last_delivery_id=recipients[-1].delivery_id if recipients else 0,
+                last_delivery_id=max(one.delivery_id for one in recipients),
                 tokens=[one.tokens[0] for one in recipients],
                 at=self.now(),
             )

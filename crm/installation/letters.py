@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
-from crm.delivery.models import Lease, Mailing
-from crm.delivery.states import LeaseState, MailingState
+from crm.delivery.models import Mailing
+from crm.delivery.states import MailingState
 from crm.errors import later
 from crm.safekeeping import handed, lines
 
@@ -26,7 +26,7 @@ UNLAUNCHED: Final = (MailingState.SCHEDULED, MailingState.OVERDUE)
 class Window:
     """Letters that were about to be handed over."""
 
-    fence: int
+    window_id: int
     mailing: UUID
     tokens: list[bytes]
 
@@ -34,33 +34,26 @@ class Window:
 def read(said: dict[str, Any]) -> Window:
     """Return a record of the journal as a window."""
     return Window(
-        fence=said["fence"], mailing=UUID(said["mailing"]), tokens=lines.unpacked(said["to"])
+        window_id=said["window"], mailing=UUID(said["mailing"]), tokens=lines.unpacked(said["to"])
     )
 
 
 def remember(session: Session, windows: Sequence[Window]) -> tuple[Counter[int], set[UUID]]:
-    """Remember the letters of windows that the database may not know to have left.
+    """Remember the letters of windows; return how many were new, by mailing.
 
-    It knows them for certain only where their lease ended in it. Returns how many were new, by
-    mailing, and the keys of mailings that it has never heard of.
+    And the keys of mailings that the database has never heard of.
     """
     keys = {window.mailing for window in windows}
     rows = session.execute(
         select(Mailing.key, Mailing.id, Mailing.state).where(Mailing.key.in_(keys))
     ).all()
     open_ones = {row.key: row.id for row in rows if row.state not in OVER}
-    ended = _ended(session, {window.fence for window in windows})
     added: Counter[int] = Counter()
     for window in windows:
         mailing_id = open_ones.get(window.mailing)
-        if mailing_id is not None and window.fence not in ended:
+        if mailing_id is not None:
             added[mailing_id] += handed.remember(session, mailing_id, window.tokens)
     return +added, keys - {row.key for row in rows}
-
-
-def _ended(session: Session, fences: Collection[int]) -> set[int]:
-    ended = select(Lease.fence).where(Lease.fence.in_(fences), Lease.state == LeaseState.ENDED)
-    return set(session.scalars(ended))
 
 
 def hold(session: Session, mailing_ids: Collection[int]) -> None:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from crm.config import Settings
 from crm.installation import letters, refusals
 from crm.safekeeping import reading
+from crm.safekeeping.installation import look
 from crm.safekeeping.reading import Fault, Record
 from crm.safekeeping.rules import Marks
 
@@ -39,13 +40,16 @@ class Replayed:
 
 def replay(session: Session, settings: Settings) -> Replayed:
     """Bring the database up to what the journal knows. Flushed, not committed."""
-    done = Replayed()
+    done, known = Replayed(), look(session).marks
     lost: list[refusals.Stop] = []
     whole = reading.records(settings, done.faults)
     while some := list(islice(whole, BATCH)):
         done.marks = reading.largest([done.marks, *(reading.marks_of(one.said) for one in some)])
         lost += refusals.unknown(session, _read(some, "stop", refusals.read))
-        added, unknown = letters.remember(session, _read(some, "handing", letters.read))
+        windows = _read(some, "handing", letters.read)
+        added, unknown = letters.remember(
+            session, [one for one in windows if one.window_id > known.window]
+        )
         done.letters += added
         done.unknown |= unknown
     letters.hold(session, done.letters)

@@ -29,6 +29,13 @@ log = logging.getLogger(__name__)
 IDENTITY: Final = "installation.json"
 HELD: Final = "held.json"
 LOCK: Final = 0x0BE7_117F
+SEQUENCES: Final = {
+    "fence": "leases_fence_seq",
+    "window": "windows_id_seq",
+    "delivery": "deliveries_id_seq",
+    "event": "consent_events_id_seq",
+}
+"""By the name of the mark."""
 MACHINE_ID: Final = Path("/etc/machine-id")
 
 
@@ -88,7 +95,13 @@ def look(session: Session) -> Found:
         epoch=row.epoch or 0,
         system=None if row.system is None else str(row.system),
         database=row.database,
-        marks=Marks(fence=row.fence, delivery=row.delivery, event=row.event, at=row.newest_at),
+        marks=Marks(
+            fence=row.fence,
+            window=row.window,
+            delivery=row.delivery,
+            event=row.event,
+            at=row.newest_at,
+        ),
     )
 
 
@@ -116,12 +129,13 @@ def write_identity(settings: Settings, *, key: uuid.UUID, epoch: int, found: Fou
 def start_above(session: Session, journal: Marks) -> None:
     """Never again give out a number that the journal has seen.
 
-    A Message-ID comes from a delivery's number: a mailbox that has seen it drops the letter.
+    A Message-ID comes from a delivery's number: a mailbox that has seen it drops the letter. It is
+    undone with the transaction, as ``setval`` would not be: numbers tell what a database knows.
     """
-    session.execute(
-        text(_START_ABOVE),
-        {"fence": journal.fence, "delivery": journal.delivery, "event": journal.event},
-    )
+    known = look(session).marks
+    for name, sequence in SEQUENCES.items():
+        after = max(getattr(known, name), getattr(journal, name)) + 1
+        session.execute(text(f"ALTER SEQUENCE {sequence} RESTART WITH {after:d}"))
 
 
 def lock(session: Session) -> None:
@@ -160,15 +174,17 @@ def _tells_system(session: Session) -> bool:
 _MAY_ASK = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE')"
 _LOOK = """
     SELECT i.key, i.epoch, d.oid::bigint AS database, {system} AS system,
-           CASE WHEN l.is_called THEN l.last_value ELSE 0 END AS fence,
-           CASE WHEN x.is_called THEN x.last_value ELSE 0 END AS delivery,
-           CASE WHEN e.is_called THEN e.last_value ELSE 0 END AS event,
+           l.last_value - (NOT l.is_called)::int AS fence,
+           w.last_value - (NOT w.is_called)::int AS window,
+           x.last_value - (NOT x.is_called)::int AS delivery,
+           e.last_value - (NOT e.is_called)::int AS event,
            greatest(
                (SELECT taken_at FROM leases ORDER BY fence DESC LIMIT 1),
                (SELECT at FROM consent_events ORDER BY id DESC LIMIT 1)
            ) AS newest_at
     FROM pg_database d
     CROSS JOIN leases_fence_seq l
+    CROSS JOIN windows_id_seq w
     CROSS JOIN deliveries_id_seq x
     CROSS JOIN consent_events_id_seq e
     LEFT JOIN installation i ON true
@@ -176,8 +192,3 @@ _LOOK = """
 """
 _WITH_SYSTEM = text(_LOOK.format(system="(SELECT system_identifier FROM pg_control_system())"))
 _WITHOUT = text(_LOOK.format(system="NULL"))
-_START_ABOVE = """
-    SELECT setval('leases_fence_seq', greatest(nextval('leases_fence_seq'), :fence)),
-           setval('deliveries_id_seq', greatest(nextval('deliveries_id_seq'), :delivery)),
-           setval('consent_events_id_seq', greatest(nextval('consent_events_id_seq'), :event))
-"""

@@ -68,6 +68,7 @@ class Journal:
         self,
         *,
         fence: int,
+        window_id: int,
         mailing_key: UUID,
         last_delivery_id: int,
         tokens: Sequence[bytes],
@@ -77,6 +78,7 @@ class Journal:
 
         Args:
             fence: of the lease.
+            window_id: of its intent, which is committed.
             mailing_key: ``Mailing.key``.
             last_delivery_id: the largest of the window.
             tokens: of the recipients, under the newest suppression key.
@@ -90,6 +92,7 @@ class Journal:
         record = {
             "kind": "handing",
             "fence": fence,
+            "window": window_id,
             "mailing": mailing_key.hex,
             "upto": last_delivery_id,
             "to": lines.packed(list(tokens)),

@@ -91,6 +91,7 @@ def marks_of(said: dict[str, Any]) -> Marks:
     """Return the numbers that a record speaks of."""
     return Marks(
         fence=said.get("fence", 0),
+        window=said.get("window", 0),
         delivery=said.get("upto", 0),
         event=said.get("event", 0),
         at=datetime.fromisoformat(said["at"]),
@@ -101,6 +102,7 @@ def largest(found: list[Marks]) -> Marks:
     """Return the largest of each number."""
     return Marks(
         fence=max((one.fence for one in found), default=0),
+        window=max((one.window for one in found), default=0),
         delivery=max((one.delivery for one in found), default=0),
         event=max((one.event for one in found), default=0),
         at=max((one.at for one in found if one.at), default=None),

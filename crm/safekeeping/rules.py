@@ -72,6 +72,7 @@ class Marks:
     """
 
     fence: int = 0
+    window: int = 0
     delivery: int = 0
     event: int = 0
     at: datetime | None = field(default=None, compare=False)
@@ -132,7 +133,8 @@ def disagreement(
 
 def _older(known: Marks, journal: Marks) -> tuple[Why, dict[str, int]] | None:
     leases, events = journal.fence - known.fence, journal.event - known.event
-    if max(leases, events, journal.delivery - known.delivery) <= 0:
+    windows, deliveries = journal.window - known.window, journal.delivery - known.delivery
+    if max(leases, windows, deliveries, events) <= 0:
         return None
     return Why.OLDER, {
         "hours": _hours(known.at, journal.at),

@@ -23,7 +23,7 @@ from crm.consent.rules import Act, Channel, Purpose, Reason
 from crm.consent.service import refusal_now
 from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer, suppression_token
 from crm.contacts.models import Address
-from crm.delivery.models import Delivery, Lease, Mailing
+from crm.delivery.models import Delivery, Lease, Mailing, Window
 from crm.delivery.states import Lane, MailingState
 from crm.installation.letters import LEFT
 from crm.installation.release import NotHeld, release
@@ -112,17 +112,24 @@ def a_window(session: Session, settings: Settings) -> list[bytes]:
     mailing = session.scalars(select(Mailing)).one()
     lease = Lease(lane=Lane.BULK, mailing_id=mailing.id, provider="other", taken_at=LATER)
     session.add(lease)
-    session.commit()
+    session.flush()
     people = session.execute(
         select(Delivery.id, Address.value)
         .join(Address, Address.id == Delivery.address_id)
         .where(Delivery.mailing_id == mailing.id)
     ).all()
+    ids = [row.id for row in people]
+    window = Window(
+        fence=lease.fence, mailing_id=mailing.id, delivery_ids=ids, tries=[1, 1], at=LATER
+    )
+    session.add(window)
+    session.commit()
     tokens = [suppression_token("email", row.value or "", key=KEYS[0]) for row in people]
     journal.of(settings).handing(
         fence=lease.fence,
+        window_id=window.id,
         mailing_key=mailing.key,
-        last_delivery_id=max(row.id for row in people),
+        last_delivery_id=max(ids),
         tokens=tokens,
         at=LATER,
     )
@@ -314,16 +321,29 @@ def test_a_mailing_launched_after_the_backup_is_not_launched_again_by_itself(
     assert backup.scalars(select(Mailing.state)).one() is MailingState.OVERDUE
 
 
-def test_letters_under_a_lease_that_the_backup_knows_to_have_ended_are_no_news(
+def test_letters_that_the_database_knows_to_have_left_are_no_news(
     agreed: Session, settings: Settings
 ) -> None:
     a_window(agreed, settings)
-    agreed.execute(text("UPDATE leases SET state = 'ended'"))
-    agreed.commit()
     edited(settings, machine="another")
-    held(agreed, settings)
+    assert held(agreed, settings) is Why.OTHER_MACHINE
     assert not let_go(agreed, settings).letters
     assert agreed.scalars(select(Mailing.state)).one() is MailingState.RUNNING
+
+
+def test_a_release_that_is_not_committed_leaves_everything_to_do(
+    agreed: Session, settings: Settings, backup: Session
+) -> None:
+    a_window(agreed, settings)
+    in_place_of_the_first(backup, settings)
+    assert held(backup, settings) is Why.OLDER
+    done = replay(backup, settings)
+    by = backup.scalars(text("SELECT min(id) FROM staff")).one()
+    release(backup, settings, done, by=by, because="a crash follows", at=LATER)
+    backup.rollback()
+    assert held(backup, settings) is Why.OTHER_COPY
+    assert sum(let_go(backup, settings).letters.values()) == 2
+    assert held(backup, settings) is None
 
 
 def test_after_a_release_no_number_is_given_out_that_the_journal_has_seen(
@@ -337,8 +357,9 @@ def test_after_a_release_no_number_is_given_out_that_the_journal_has_seen(
     let_go(backup, settings)
     now = installation.look(backup).marks
     assert now.fence >= known.fence
+    assert now.window >= known.window
     assert now.delivery >= known.delivery
-    assert now.event > known.event
+    assert now.event >= known.event
 
 
 def test_releasing_twice_does_nothing_twice(

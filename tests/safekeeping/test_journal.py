@@ -47,6 +47,7 @@ def tokens(how_many: int) -> list[bytes]:
 def hand(journal: Journal, fence: int, *, mailing: UUID = MAILING, letters: int = 3) -> None:
     journal.handing(
         fence=fence,
+        window_id=fence,
         mailing_key=mailing,
         last_delivery_id=fence * 10,
         tokens=tokens(letters),
@@ -221,7 +222,7 @@ def test_the_newest_numbers_are_read_from_the_ends_of_files(settings: Settings) 
     for fence in (1, 2):
         hand(own, fence)
     own.write([{"kind": "stop", "event": 5}], at=NOON)
-    assert tails.marks(settings.state_dir) == Marks(fence=2, delivery=20, event=5)
+    assert tails.marks(settings.state_dir) == Marks(fence=2, window=2, delivery=20, event=5)
     hand(Journal(settings), 3, letters=500)
     assert tails.marks(settings.state_dir).fence == 3
 
