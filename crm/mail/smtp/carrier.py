@@ -124,7 +124,6 @@ class Carrier(Speaker[K], Generic[K]):
         """Whether the four answers of full speed are due, and nothing else is in the way."""
         return (
             self._questions.due is DOT_AND_ENVELOPE
-            and self._cargo.behind is not None
             and not self._pipe.left
             and not self._pipe.reader.pending
         )
@@ -236,5 +235,5 @@ class Carrier(Speaker[K], Generic[K]):
         self._state = State.INTERRUPTED
         if self._cargo.front is not None:
             self._dock.ready.pop(self._cargo.front.key, None)
-        self._pipe.leave(memoryview(b""))
+        self._pipe.hush()
         self._patience(patience.ENVELOPE_S)

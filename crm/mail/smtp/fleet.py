@@ -49,7 +49,7 @@ class Fleet(Generic[K]):
     @property
     def room(self) -> int:
         """How many letters may be handed in now."""
-        return max(0, self._size - len(self._dock.waiting))
+        return 0 if self._dock.closing else max(0, self._size - len(self._dock.waiting))
 
     @property
     def outstanding(self) -> int:
@@ -158,6 +158,8 @@ class Fleet(Generic[K]):
     def _embark(self) -> bool:
         """Bring waiting letters onto lines at rest, and open lines for the others."""
         dock = self._dock
+        if not dock.waiting:
+            return False
         moved = False
         while dock.waiting and dock.resting:
             line, _ = dock.resting.popitem()
@@ -170,11 +172,8 @@ class Fleet(Generic[K]):
 
     def _wanted(self) -> int:
         """Return how many more lines are to be opened now; after a failure, one to try."""
-        waiting, opening, lines = (
-            len(self._dock.waiting),
-            len(self._openings),
-            len(self._dock.lines),
-        )
+        waiting, lines = len(self._dock.waiting), len(self._dock.lines)
+        opening = len(self._openings)
         wanted = max(0, min(waiting - opening, self._size - opening - lines))
         if not self._failures:
             return wanted

@@ -68,6 +68,11 @@ class Pipe:
             self.left = self.left[taken:]
         return len(self.left) < before
 
+    def hush(self) -> None:
+        """Send nothing more of what is left."""
+        self.left = _NOTHING
+        self.watch_writing(False)
+
     def watch_writing(self, wanted: bool) -> None:
         """Ask to be told when there is room, or not."""
         self._watch.on(self._sock, READ | WRITE if wanted else READ, self._on)

@@ -100,7 +100,7 @@ class Speaker(Holder[K], Generic[K]):
     def _pour(self) -> None:
         """Send the body of the front: the server wants it."""
         if self._cargo.front is None or self._pipe.left:
-            raise Garbled  # it answered what it has not heard yet
+            raise Garbled  # nobody's body is wanted, or not all has been said yet
         body = self._cargo.front.letter.body
         self._state = State.POURING
         try:
