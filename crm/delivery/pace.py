@@ -51,8 +51,9 @@ def take(
     }
     if not session.scalars(_LIMITED, values).one():
         return wanted
-    taken: int = session.scalars(_TAKE, values).one()
-    return taken
+    while (taken := session.scalars(_TAKE, values).one_or_none()) is None:
+        session.execute(_MAKE, values)
+    return int(taken)
 
 
 def dry(session: Session, *, at: datetime) -> set[str]:
@@ -72,35 +73,40 @@ _LIMITED = text("""
 """)
 """Asked first: where nothing is limited, which is where it has to be fast, it is all."""
 
-_TAKE = text("""
-    WITH limits AS (
-        SELECT name, per_minute, greatest(1, per_minute / 30) AS brim FROM (
-            SELECT 'relay' AS name, CAST(letters_per_minute AS float8) AS per_minute FROM clinic
-            UNION ALL
-            SELECT 'provider:' || name, CAST(CASE
-                WHEN warm_up THEN least(per_hour, target_per_hour) ELSE target_per_hour
-                END AS float8) / 60
-            FROM provider_manners WHERE name = :provider AND :bulk
-            UNION ALL
-            SELECT 'mailing:' || id, CAST(per_minute AS float8)
-            FROM mailings WHERE id = :mailing_id AND :bulk
-        ) AS known WHERE per_minute > 0
-    ), resting AS (
+_LIMITS = """
+    SELECT name, per_minute, greatest(1, per_minute / 30) AS brim,
+        name NOT LIKE 'provider:%' AS turn
+    FROM (
+        SELECT 'relay' AS name, CAST(letters_per_minute AS float8) AS per_minute FROM clinic
+        UNION ALL
+        SELECT 'provider:' || name, CAST(CASE
+            WHEN warm_up THEN least(per_hour, target_per_hour) ELSE target_per_hour
+            END AS float8) / 60
+        FROM provider_manners WHERE name = :provider AND :bulk
+        UNION ALL
+        SELECT 'mailing:' || id, CAST(per_minute AS float8)
+        FROM mailings WHERE id = :mailing_id AND :bulk
+    ) AS known WHERE per_minute > 0
+"""
+
+_TAKE = text(f"""
+    WITH limits AS ({_LIMITS}), resting AS (
         SELECT FROM paces
         WHERE rest_until > :at AND rested_at <= :at + interval '10 seconds'
           AND (name = 'relay' OR name = 'provider:' || :provider AND :bulk)
+    ), lacking AS (
+        SELECT FROM limits l WHERE NOT EXISTS (SELECT FROM paces WHERE name = l.name)
     ), held AS (
         SELECT p.name, p.tokens, p.filled_at FROM paces p JOIN limits USING (name)
-        ORDER BY p.name NOT LIKE 'provider:%', p.name FOR UPDATE OF p
+        WHERE NOT EXISTS (SELECT FROM lacking) ORDER BY turn, p.name FOR UPDATE OF p
     ), buckets AS (
-        SELECT l.name, l.per_minute, h.name IS NULL AS is_new,
-            coalesce(least(brim, h.tokens + greatest(0, behind) * l.per_minute / 60), brim)
-                AS tokens,
+        SELECT name, l.per_minute,
+            least(brim, h.tokens + greatest(0, behind) * l.per_minute / 60) AS tokens,
             CASE WHEN behind BETWEEN -10 AND 0 THEN h.filled_at ELSE :at END AS filled_at,
             CASE WHEN NOT :bulk THEN -l.per_minute
-                 WHEN l.name = 'relay' THEN least(brim / 10, brim - 1)
+                 WHEN name = 'relay' THEN least(brim / 10, brim - 1)
                  ELSE 0 END AS kept
-        FROM limits l LEFT JOIN held h USING (name),
+        FROM limits l JOIN held h USING (name),
             LATERAL (SELECT CAST(extract(epoch FROM :at - h.filled_at) AS float8)) AS b (behind)
     ), taken AS (
         SELECT CASE WHEN EXISTS (SELECT FROM resting) THEN 0
@@ -111,13 +117,16 @@ _TAKE = text("""
         UPDATE paces p
         SET tokens = b.tokens - letters, filled_at = b.filled_at, per_minute = b.per_minute
         FROM buckets b, taken WHERE p.name = b.name
-    ), born AS (
-        INSERT INTO paces (name, tokens, filled_at, per_minute, rest_step)
-        SELECT name, tokens - letters, filled_at, per_minute, 0 FROM buckets, taken WHERE is_new
-        ON CONFLICT (name) DO UPDATE SET tokens = paces.tokens - (SELECT letters FROM taken)
     )
-    SELECT letters FROM taken
-""")
+    SELECT letters FROM taken WHERE NOT EXISTS (SELECT FROM lacking)
+""")  # noqa: S608 - constants
+"""No row where a bucket is lacking: see _MAKE."""
+
+_MAKE = text(f"""
+    INSERT INTO paces (name, tokens, filled_at, per_minute, rest_step)
+    SELECT name, brim, :at, per_minute, 0 FROM ({_LIMITS}) AS limits ORDER BY turn, name
+    ON CONFLICT DO NOTHING
+""")  # noqa: S608 - constants
 
 DRY: Final = """
     SELECT name FROM paces,

@@ -267,6 +267,39 @@ def test_senders_that_race_share_one_bucket(session: Session, database: str) -> 
     assert sum(taken) == 200
 
 
+def test_rests_and_takes_that_cross_never_wait_for_each_other_in_a_circle(
+    session: Session, database: str
+) -> None:
+    relay(session, 600_000)
+    manners(session, "gmail", 36_000_000)
+    mailing = a_running_mailing(session)
+    mailing.per_minute = 600_000
+    session.commit()
+    mailing_id = mailing.id
+    session.commit()
+
+    def send(own: Session, number: int) -> None:
+        for turn in range(80):
+            at = later(turn * 20_000 + number)
+            if turn % 2 == number % 2:
+                rest(own, "provider:gmail", because="421", at=at)
+            take(own, 1, provider="gmail", mailing_id=mailing_id, at=at)
+            wake(own, {"provider:gmail"}, at=at)
+            own.commit()
+            done.append(turn)
+
+    done: list[int] = []
+    with connections(database, 3) as sessions:
+        threads = [
+            threading.Thread(target=send, args=(own, number)) for number, own in enumerate(sessions)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(done) == 240
+
+
 def test_senders_on_an_unlimited_relay_never_wait_for_each_other(
     session: Session, database: str
 ) -> None:
