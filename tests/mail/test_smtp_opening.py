@@ -17,18 +17,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from crm.mail.smtp import Fleet, Kind, Relay
-from tests.mail.hostile import (
-    Script,
-    Visit,
+from tests.mail.hostile import Script, Visit, listening, well_behaved
+from tests.mail.visitor import (
     deliver,
     deliver_one,
     fleet_to,
     kinds,
+    letter,
     letters,
-    listening,
     narrow,
     numbers,
-    well_behaved,
+    until_ready,
 )
 
 REQUIRED = "smtp://127.0.0.1:{port}?starttls=required"
@@ -144,7 +143,11 @@ def test_a_server_that_leaves_an_encrypted_line_before_the_dot_gets_none(
         listening(script) as server,
         fleet_to(server, tls=certificate.client, url=url) as fleet,
     ):
-        verdict = deliver_one(fleet, look_s=0.1)
+        fleet.hand_in(1, letter(1))
+        until_ready(fleet, {1})
+        time.sleep(0.1)
+        assert not fleet.dot(1)
+        verdict = deliver(fleet, {}, also=(1,))[1]
         assert verdict.kind is Kind.NOT_HANDED_OVER
 
 

@@ -1,28 +1,23 @@
 """Hands letters to a relay over kept connections; bytes and sockets, no database, no settings.
 
-`offer` brings a window of bodies to the server, `dot` dispatches one of them, `replies` gathers
-the answers, `drop` takes a body back, `close` says goodbye. A letter is handed over by its dot
-and by nothing else: a verdict is uncertain only after it, and accepted only after it.
+A `Fleet` of lines carries letters: `hand_in`, `turn`, `dot` what is `ready`, fetch what has
+`ended`. A letter is handed over by its dot and by nothing else: a verdict is uncertain only after
+it, and accepted only after it; between body and dot the caller looks at consent a last time.
+
+A `Carrier` is one line at work, a `Speaker` its speaking half, with a `Cargo` of letters, the
+`Questions` it has asked and a `Pipe` to write into; the `Dock` keeps the letters of all lines.
 """
 
 from crm.mail.smtp.fleet import Fleet
 from crm.mail.smtp.letter import Letter
-from crm.mail.smtp.line import Line
 from crm.mail.smtp.relay import Relay
 from crm.mail.smtp.verdict import Kind, Stage, Verdict
-from crm.mail.smtp.window import close, dot, drop, offer, replies
 
 __all__ = [
     "Fleet",
     "Kind",
     "Letter",
-    "Line",
     "Relay",
     "Stage",
     "Verdict",
-    "close",
-    "dot",
-    "drop",
-    "offer",
-    "replies",
 ]

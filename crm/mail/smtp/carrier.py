@@ -122,11 +122,7 @@ class Carrier(Speaker[K], Generic[K]):
 
     def _is_smooth(self) -> bool:
         """Whether the four answers of full speed are due, and nothing else is in the way."""
-        return (
-            self._questions.due is DOT_AND_ENVELOPE
-            and not self._pipe.left
-            and not self._pipe.reader.pending
-        )
+        return self._questions.due is DOT_AND_ENVELOPE and not self._pipe.reader.pending
 
     def _sail_on(self, text: bytes) -> None:
         """Do at once what the four good answers would do one by one."""

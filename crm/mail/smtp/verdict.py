@@ -81,11 +81,9 @@ def not_handed_over(
     return Verdict(Kind.NOT_HANDED_OVER, code, enhanced, whole, relay_wide, stage)
 
 
-def refused_here(
-    code: int, enhanced: str, text: str, *, stage: Stage, relay_wide: bool = False
-) -> Verdict:
+def refused_here(code: int, enhanced: str, text: str, *, stage: Stage) -> Verdict:
     """Return the verdict that we give ourselves, before the server is asked."""
-    return Verdict(Kind.REJECTED, code, enhanced, text, relay_wide, stage)
+    return Verdict(Kind.REJECTED, code, enhanced, text, False, stage)
 
 
 def uncertain(text: str) -> Verdict:

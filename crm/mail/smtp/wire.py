@@ -21,10 +21,6 @@ class Lost(Exception):  # noqa: N818 - what happened on the wire, not a fault of
     """The server closed the connection."""
 
 
-class Interrupted(Exception):  # noqa: N818
-    """The server answered while it was still being spoken to."""
-
-
 class Wire:
     """A connection and what has been read from it; belongs to one thread and one process."""
 
@@ -77,7 +73,7 @@ class Wire:
         return True
 
     def say(self, data: bytes) -> Talk[None]:
-        """Write all of `data`. Raises: `Interrupted` when the server answers before the end."""
+        """Write all of `data`. Raises: `Garbled` when the server answers before the end."""
         rest = memoryview(data)
         while rest:
             try:
@@ -85,7 +81,7 @@ class Wire:
             except NOT_NOW:
                 events = yield Wait(self.sock, READ | WRITE)
                 if events & READ and self.glance():
-                    raise Interrupted from None
+                    raise Garbled from None
 
     def hear(self, *, patience_s: float) -> Talk[Reply]:
         """Return the next whole reply. Raises: `Garbled`, `Lost`, OSError."""
@@ -103,10 +99,7 @@ class Wire:
         was asked.
         """
         self.must_be_silent()
-        try:
-            yield from self.say(command + b"\r\n")
-        except Interrupted:
-            raise Garbled from None
+        yield from self.say(command + b"\r\n")
         return (yield from self.hear(patience_s=patience.TALK_S))
 
     def must_be_silent(self) -> None:

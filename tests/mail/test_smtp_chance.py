@@ -7,17 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crm.mail.smtp import Kind, Stage, Verdict
-from tests.mail.hostile import (
-    Gone,
-    Script,
-    Visit,
+from tests.mail.hostile import Gone, Script, Visit, listening, well_behaved
+from tests.mail.visitor import (
     deliver,
     fleet_to,
     letters,
-    listening,
     narrow,
     numbers,
-    well_behaved,
 )
 
 COUNT = 12
