@@ -91,24 +91,26 @@ BARE = """
 class Watch:
     """What senders and PostgreSQL have cost at each tenth of a mailing, and a sender's memory."""
 
-    roots: list[int]
+    roots: dict[str, int]
+    """By name, the process from which the others of its kind descend."""
     senders: list[int]
     letters: int
-    marks: list[tuple[int, float]] = field(default_factory=list)
+    marks: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     """Letters accepted, and the seconds of processor time until then."""
     early_mb: float = 0.0
 
     def __call__(self, count: int) -> None:
         """Hear how many letters have been accepted; the first call is after the launch."""
         if count >= len(self.marks) * self.letters // 10:
-            self.marks.append((count, sum(cpu_s(family(root)) for root in self.roots)))
+            spent = {name: cpu_s(family(root)) for name, root in self.roots.items()}
+            self.marks.append((count, spent))
         if not self.early_mb and count >= min(EARLY, self.letters // 10):
             self.early_mb = max(map(peak_rss_mb, self.senders))
 
-    def us_a_letter(self) -> list[float]:
+    def us_a_letter(self, name: str) -> list[float]:
         """Return what a letter cost in each tenth."""
         return [
-            (spent - spent_before) / (count - count_before) * 1e6
+            (spent[name] - spent_before[name]) / (count - count_before) * 1e6
             for (count_before, spent_before), (count, spent) in pairwise(self.marks)
         ]
 
@@ -117,7 +119,7 @@ def _sent(engine: Engine, report: Report) -> Row:
     """Send a whole mailing; the house launches it at its next tick."""
     letters = report.options.letters
     with sink() as taker, running(engine, taker.url) as product:
-        roots = [product.workers["bulk"], clinic.postmaster(engine)]
+        roots = {"senders": product.workers["bulk"], "PostgreSQL": clinic.postmaster(engine)}
         watch = Watch(roots, product.senders, letters)
         before = taker.letters()
         mailing_id = mailings.campaign_due(engine, from_environ())
@@ -125,14 +127,21 @@ def _sent(engine: Engine, report: Report) -> Row:
             stretch = watched(taker, before, letters, seen=watch)
         peak, share = max(map(peak_rss_mb, watch.senders)), max(map(pss_mb, watch.senders))
         assert mailings.accepted(engine, mailing_id) == letters
-    costs = watch.us_a_letter()
-    report.tell("µs a letter, tenth by tenth: " + " ".join(f"{cost:.0f}" for cost in costs))
     report.tell(f"{stretch.rate:,.0f} letters/s over all; a sender's own share is {share:.0f} MB.")
+    costs = [sum(tenth) for tenth in zip(*_told(watch, report), strict=True)]
     return {
         "cost_ratio": costs[-1] / costs[0],
         "peak_mb": peak,
         "memory_growth": peak / watch.early_mb,
     }
+
+
+def _told(watch: Watch, report: Report) -> list[list[float]]:
+    costs = {name: watch.us_a_letter(name) for name in watch.roots}
+    for name, tenths in costs.items():
+        told = " ".join(f"{cost:.0f}" for cost in tenths)
+        report.tell(f"Processor time a letter, tenth by tenth, of {name}: {told} µs.")
+    return list(costs.values())
 
 
 if __name__ == "__main__":
