@@ -18,7 +18,7 @@ from crm.delivery.states import DeliveryState, MailingState
 from crm.delivery.waits import Wait, waits_for
 from crm.delivery.warm_up import advance
 from crm.mail.refusal import Refusal
-from tests.delivery.test_pace import drain, manners, relay
+from tests.delivery.limits import drain, manners, relay
 from tests.factories import (
     KEYS,
     NOON,

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,41 +15,8 @@ from crm.delivery import pace
 from crm.delivery.pacing_models import Pace, ProviderManners
 from crm.delivery.rest import forget, lift, rest, resting_domains, rests, wake
 from crm.delivery.states import Lane
-from tests.factories import NOON, a_clinic, a_member_of_staff, a_running_mailing
-
-
-def later(seconds: float) -> datetime:
-    return NOON + timedelta(seconds=seconds)
-
-
-def take(
-    session: Session,
-    wanted: int = 64,
-    *,
-    provider: str = "other",
-    mailing_id: int = 0,
-    lane: Lane = Lane.BULK,
-    at: datetime = NOON,
-) -> int:
-    return pace.take(session, wanted, provider=provider, mailing_id=mailing_id, lane=lane, at=at)
-
-
-def relay(session: Session, per_minute: int) -> None:
-    a_clinic(session).letters_per_minute = per_minute
-    session.flush()
-
-
-def manners(session: Session, name: str, per_hour: int) -> None:
-    session.add(
-        ProviderManners(
-            name=name, per_hour=200, target_per_hour=per_hour, connections=3, warm_up=False
-        )
-    )
-    session.flush()
-
-
-def drain(session: Session, *, provider: str = "other", mailing_id: int = 0) -> None:
-    take(session, 1_000_000, provider=provider, mailing_id=mailing_id)
+from tests.delivery.limits import drain, later, manners, relay, take
+from tests.factories import NOON, a_member_of_staff, a_running_mailing
 
 
 def test_what_has_no_limit_gives_all_and_leaves_no_row_to_wait_at(session: Session) -> None:
