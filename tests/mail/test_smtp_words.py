@@ -106,6 +106,18 @@ def test_an_address_is_masked_wherever_it_stands(
     assert shown.isprintable()
 
 
+WORDS = st.sampled_from(["Ok:", "queued", "as", "4F3xYz", "anna", "(anna)", "annas", "", "#1;"])
+
+
+@given(st.lists(WORDS, max_size=9), st.sampled_from([(), ("anna",), ("an", ""), ("Queued",)]))
+def test_what_is_innocent_at_first_sight_is_innocent(
+    words: list[str], private: tuple[str, ...]
+) -> None:
+    text = " ".join(words)
+    looked_at = presentable(f"{text} <@>", private)
+    assert presentable(text, private) == looked_at.removesuffix("<***>").strip()
+
+
 def test_a_long_answer_costs_little_and_is_cut() -> None:
     assert presentable("a" * 60_000) == ""
     assert len(presentable("word " * 10_000)) == 199
