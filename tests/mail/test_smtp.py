@@ -262,12 +262,14 @@ def test_a_line_that_the_server_closed_while_it_rested_is_opened_again(
         visit.greet(b"PIPELINING")
         visit.envelope()
         visit.body()
-        visit.send(b"250 Ok\r\n" + farewell)
+        visit.send(b"250 Ok\r\n")
+        time.sleep(0.02)
+        visit.send(farewell)
 
     with listening(one_letter) as server, fleet_to(server) as fleet:
         for number in range(3):
             assert deliver_one(fleet, letter(number)).kind is Kind.ACCEPTED
-            time.sleep(0.02)
+            time.sleep(0.06)
             if turns:
                 fleet.turn(wait_s=0)
         assert numbers(server.bodies) == [0, 1, 2]
