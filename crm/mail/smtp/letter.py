@@ -61,7 +61,7 @@ class Letter:
 
 
 def _ends_itself(body: bytes) -> bool:
-    """Tell whether a line is a single dot. The search from behind is the fastest that there is."""
-    if body.rfind(b"\n.") < 0:
-        return body.startswith((b".\r\n", b".\n"))
-    return body.startswith((b".\r\n", b".\n")) or _LONE_DOT.search(body) is not None
+    """Tell whether a line is a single dot; searched from behind, which is measurably faster."""
+    if body.startswith((b".\r\n", b".\n")):
+        return True
+    return body.rfind(b"\n.") >= 0 and _LONE_DOT.search(body) is not None
