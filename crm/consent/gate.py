@@ -17,14 +17,13 @@ BARRIER_MS = 1500
 """How long a person waits for the promise "nothing leaves any more": the contract allows 2 s."""
 
 
-def enter(session: Session) -> None:
-    """Pass shared, until the transaction ends.
+ENTER = f"SELECT pg_advisory_xact_lock_shared({KEY})"
+"""To pass shared, until the transaction ends.
 
-    Look at consent in a later statement than this: in the same one, or under REPEATABLE READ,
-    the look would be older than the lock. The engine is ``db.engine_of_a_sender``'s, so that a
-    sender which freezes in the gate loses it.
-    """
-    session.execute(text("SELECT pg_advisory_xact_lock_shared(:key)"), {"key": KEY})
+Look at consent in a later statement than this: in the same one, or under REPEATABLE READ, the look
+would be older than the lock. The engine is ``db.engine_of_a_sender``'s, so that a sender which
+freezes in the gate loses it.
+"""
 
 
 def barrier(session: Session) -> bool:

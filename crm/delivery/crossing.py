@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from crm.consent import gate
 from crm.consent.rules import Reason, refusal
 from crm.delivery import look
 from crm.delivery.holding import Holding
@@ -76,9 +75,7 @@ class Crossing:
         """Do transaction (b): the lock; then, in a later statement, the look; then the dots."""
         waiting = [self.aboard[key] for key in self.fleet.ready]
         try:
-            gate.enter(self.session)
-            looked = time.monotonic()
-            looks = look.look(
+            looks, looked = look.enter_and_look(
                 self.session, [(each.holding.errand.work.fence, each.one) for each in waiting]
             )
             for each in waiting:

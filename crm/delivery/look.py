@@ -3,16 +3,18 @@
 It reads columns, never ORM objects: an identity map would answer with what it knew before.
 """
 
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from sqlalchemy import Row, select, text
 from sqlalchemy.orm import Session
 
-from crm.consent.models import Suppression
-from crm.consent.rules import Bars, Purpose, Standing
-from crm.delivery.states import LeaseState, MailingState
+from crm.consent import gate
+from crm.consent.rules import Bars, Standing
+from crm.db import Statement, round_trip
+from crm.delivery.rules import LOOK_S
+from crm.delivery.states import MailingState
 from crm.delivery.window import Recipient
 
 
@@ -30,68 +32,75 @@ class Look:
     """The stop that forbids."""
 
 
-def look(session: Session, hands: Sequence[tuple[int, Recipient]]) -> dict[int, Look]:
-    """Return what is known at this moment of each recipient, by delivery.
+Hand = tuple[int, Recipient]
+"""A recipient with the fence under which it is in hand."""
+WAITED_S = LOOK_S / 4
 
-    Call inside the gate: the statements here must begin after the lock is held.
+
+def enter_and_look(session: Session, hands: Sequence[Hand]) -> tuple[dict[int, Look], float]:
+    """Enter the gate, and return what is known then of each recipient, by delivery, and since when.
+
+    One round trip of three statements: the lock, and only after it the looks. Where the lock had
+    to be waited for, nobody can tell how old they are, so we look again.
 
     Args:
-        session: in the gate.
-        hands: each recipient with the fence under which it is in hand.
+        session: with no transaction open; the one that this opens is the gate's.
+        hands: each recipient in hand.
 
     """
-    listed = _listed(session, (one for _fence, one in hands))
-    rows = session.execute(
-        _LOOK,
-        {
-            "ids": [one.delivery_id for _fence, one in hands],
-            "fences": [fence for fence, _one in hands],
-        },
-    )
-    found = {row.id: row for row in rows}
-    return {
-        one.delivery_id: _seen(found[one.delivery_id], one, listed)
-        for _fence, one in hands
-        if one.delivery_id in found
+    asked = time.monotonic()
+    looks = _look(session, hands, (gate.ENTER, {}))
+    if time.monotonic() - asked > WAITED_S:
+        asked = time.monotonic()
+        looks = _look(session, hands)
+    return looks, asked
+
+
+def _look(session: Session, hands: Sequence[Hand], *before: Statement) -> dict[int, Look]:
+    values = {
+        "ids": [one.delivery_id for _fence, one in hands],
+        "fences": [fence for fence, _one in hands],
+        "tokens": [token for _fence, one in hands for token in one.tokens],
     }
+    *_, listed, seen = round_trip(session, *before, (_LISTED, values), (_LOOK, values))
+    entries = {(bytes(token), purpose) for token, purpose in listed}
+    recipients = {one.delivery_id: one for _fence, one in hands}
+    return {row[0]: _seen(row, recipients[row[0]], entries) for row in seen}
 
 
-def _seen(row: Row[Any], one: Recipient, listed: set[tuple[bytes, str]]) -> Look:
+def _seen(row: tuple[Any, ...], one: Recipient, entries: set[tuple[bytes, str]]) -> Look:
+    (
+        _id, state, purpose, is_live, is_there, is_blocked, grant_event_id, stop_event_id, *standing
+    ) = row  # fmt: skip
     return Look(
-        mailing=MailingState(row.mailing),
-        fenced=row.lease != LeaseState.LIVE,
-        standing=Standing(**dict(zip(_STANDING, row, strict=False))),
+        mailing=MailingState(state),
+        fenced=not is_live,
+        standing=Standing(**dict(zip(_STANDING, standing, strict=True))),
         bars=Bars(
-            blocked=row.blocked_at is not None,
-            destroyed=row.destroyed_at is not None or row.value is None,
-            suppressed=any((token, row.purpose) in listed for token in one.tokens),
+            blocked=is_blocked,
+            destroyed=not is_there,
+            suppressed=bool(entries) and any((token, purpose) in entries for token in one.tokens),
         ),
-        grant_event_id=row.grant_event_id,
-        stop_event_id=row.stop_event_id,
+        grant_event_id=grant_event_id,
+        stop_event_id=stop_event_id,
     )
-
-
-def _listed(session: Session, recipients: Iterable[Recipient]) -> set[tuple[bytes, str]]:
-    """Return the open entries of the stop list, by token and purpose."""
-    tokens = [token for one in recipients for token in one.tokens]
-    rows = session.execute(
-        select(Suppression.token, Suppression.purpose).where(
-            Suppression.token.in_(tokens), Suppression.lifted_at.is_(None)
-        )
-    )
-    return {(bytes(token), Purpose(purpose).value) for token, purpose in rows}
 
 
 _STANDING = [field.name for field in fields(Standing)]
-_LOOK = text(f"""
-    SELECT {", ".join(f"s.{name}" for name in _STANDING)}, s.grant_event_id, s.stop_event_id,
-           d.id, m.state AS mailing, m.purpose, l.state AS lease,
-           a.value, a.blocked_at, a.destroyed_at
-    FROM unnest(CAST(:ids AS bigint[]), CAST(:fences AS bigint[])) AS w (id, fence)
+
+_LISTED = """
+    SELECT token, purpose FROM suppressions WHERE token = ANY(%(tokens)s) AND lifted_at IS NULL
+"""
+
+_LOOK = f"""
+    SELECT d.id, m.state, m.purpose, l.state = 'live',
+           a.value IS NOT NULL AND a.destroyed_at IS NULL, a.blocked_at IS NOT NULL,
+           s.grant_event_id, s.stop_event_id, {", ".join(f"s.{name}" for name in _STANDING)}
+    FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS w (id, fence)
     JOIN leases l ON l.fence = w.fence
     JOIN deliveries d ON d.id = w.id
     JOIN mailings m ON m.id = d.mailing_id
     JOIN addresses a ON a.id = d.address_id
     LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
         AND s.channel = m.channel
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants

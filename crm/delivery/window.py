@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, text
+from sqlalchemy import Row, insert, select, text
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
@@ -152,7 +152,10 @@ def close_windows(session: Session, window_ids: Iterable[int]) -> None:
     """Take away the windows all of whose letters are settled."""
     gone = list(window_ids)
     if gone:
-        session.execute(delete(Window).where(Window.id.in_(gone)))
+        session.execute(_CLOSE, {"ids": gone})
+
+
+_CLOSE = text("DELETE FROM windows WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 def take_back(

@@ -33,7 +33,7 @@ def main() -> None:
     if arguments.pause_s:
         _pause_after_the_look(arguments.pause_s)
     if arguments.without_gate:
-        gate.enter = lambda session: None
+        gate.ENTER = "SELECT 1"
     ended: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ended.append(1))
     settings = from_environ()
@@ -83,14 +83,14 @@ def _write_down_dots(log: Path) -> None:
 
 
 def _pause_after_the_look(seconds: float) -> None:
-    real_look = look.look
+    real_look = look.enter_and_look
 
     def slow_look(*arguments: Any, **named: Any) -> Any:
         found = real_look(*arguments, **named)
         time.sleep(seconds)
         return found
 
-    look.look = slow_look
+    look.enter_and_look = slow_look
 
 
 if __name__ == "__main__":
