@@ -1,7 +1,7 @@
 """The database: one metadata, one session, aware UTC times in and out."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -134,6 +134,26 @@ def _end_what_lasts(connection: Any, _record: object) -> None:
 
 Statement = tuple[str, Mapping[str, Any]]
 """As the driver takes it: ``%(name)s`` stands for a value."""
+
+
+def array(values: Iterable[object]) -> str:
+    """Return a PostgreSQL array literal of numbers, texts, moments, octets or None.
+
+    Give it to the driver as a text and cast it: a window's columns cost a tenth of what the
+    driver's own lists do.
+    """
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: object) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes):
+        return f'"\\\\x{value.hex()}"'
+    text = value.isoformat() if isinstance(value, datetime) else str(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def round_trip(session: Session, *statements: Statement) -> list[list[tuple[Any, ...]]]:

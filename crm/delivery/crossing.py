@@ -45,8 +45,13 @@ class Crossing:
     size: int
     """How many lines the fleet may have."""
     now: Callable[[], datetime]
+    at: datetime = field(init=False)
+    """Now, to within a turn."""
     aboard: dict[int, Aboard] = field(init=False, default_factory=dict)
     """By delivery."""
+
+    def __post_init__(self) -> None:
+        self.at = self.now()
 
     def hand_in(self, holding: Holding, one: Recipient) -> None:
         """Print a letter and give it to the fleet, which has room."""
@@ -55,7 +60,7 @@ class Crossing:
             return
         try:
             letter = holding.errand.letter(
-                one, one.value, at=self.now(), eight_bit=self.fleet.eight_bit
+                one, one.value, at=self.at, eight_bit=self.fleet.eight_bit
             )
         except ValueError as fault:
             log.warning("letter not printed", extra={"delivery_id": one.delivery_id})
@@ -68,6 +73,7 @@ class Crossing:
     def turn(self, *, wait_s: float) -> bool:
         """Let the fleet go on and take in what has ended; return whether anything happened."""
         has_moved = self.fleet.turn(wait_s=wait_s)
+        self.at = self.now()
         self._take_in()
         return has_moved
 
@@ -76,7 +82,7 @@ class Crossing:
         waiting = [self.aboard[key] for key in self.fleet.ready]
         try:
             looks, looked = look.enter_and_look(
-                self.session, [(each.holding.errand.work.fence, each.one) for each in waiting]
+                self.session, [(each.holding.work.fence, each.one) for each in waiting]
             )
             for each in waiting:
                 self._pass_one(each, looks.get(each.one.delivery_id), looked)
@@ -103,7 +109,7 @@ class Crossing:
         reply: str | None = None,
     ) -> None:
         """Queue again: the letter was not to blame, so this was no try of it."""
-        retry_at = self.now() + after
+        retry_at = self.at + after
         self._end(
             holding, one, DeliveryState.QUEUED, retry_at=retry_at, reply=reply, tries=one.tries - 1
         )
@@ -141,9 +147,7 @@ class Crossing:
             self._drop(each)
         elif seen.mailing in (MailingState.STOPPED, MailingState.FINISHED):
             self._withhold(each, Reason.STOPPED, None)
-        elif reason := refusal(
-            each.holding.errand.purpose, seen.standing, seen.bars, at=self.now()
-        ):
+        elif reason := refusal(each.holding.errand.purpose, seen.standing, seen.bars, at=self.at):
             self._withhold(each, reason, seen.stop_event_id)
         elif seen.mailing is not MailingState.RUNNING or time.monotonic() - looked > LOOK_S:
             self.take_back(each)
@@ -166,7 +170,7 @@ class Crossing:
             return
         errand = each.holding.errand
         result = each.holding.aftermath.conclude(
-            errand.work, errand.purpose, each.one, verdict, at=self.now()
+            each.holding.work, errand.purpose, each.one, verdict, at=self.at
         )
         if result.state is DeliveryState.ACCEPTED:
             result.event_id = each.event_id
@@ -188,7 +192,7 @@ class Crossing:
             Result(
                 delivery_id=one.delivery_id,
                 state=state,
-                at=self.now(),
+                at=self.at,
                 tries=one.tries if tries is None else tries,
                 retry_at=retry_at,
                 reason=reason,

@@ -28,7 +28,6 @@ from crm.mail.smtp import Fleet, Relay
 from crm.relays.choice import Choice
 from crm.relays.service import usable
 from crm.safekeeping import installation, journal
-from crm.safekeeping.handed import is_marked
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +35,8 @@ LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 BARRED_S = 5.0
 """How long a sender waits for a journal that cannot be written."""
-RELAYS_FRESH_S = 15.0
-"""How old a declaration of relays may be that a sender goes by."""
+FRESH_S = 15.0
+"""How old declarations of relays may be, and keys that sign, that a sender goes by."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -59,6 +58,9 @@ class Sender:
     allowance: Allowance = field(init=False)
     vigils: dict[int, Vigil] = field(init=False, default_factory=dict)
     """By mailing."""
+    errands: dict[int, Errand] = field(init=False, default_factory=dict)
+    """By mailing: the letter was frozen with it."""
+    errands_fresh_until: float = field(init=False, default=0.0)
     retries_first: bool = field(init=False, default=True)
     barred_until: float = field(init=False, default=0.0)
     relays_fresh_until: float = field(init=False, default=0.0)
@@ -111,20 +113,11 @@ class Sender:
         work = None if self.stopping() else try_once(self.session, self._lease, None)
         if work is None:
             return None
-        errand = insist(self.session, lambda: self._prepare(work), give_up=self.stopping)
+        errand = insist(self.session, lambda: self._errand(work), give_up=self.stopping)
         if errand is None:
             return None
         vigil = self.vigils.setdefault(work.mailing_id, Vigil())
-        return Holding(
-            errand=errand,
-            lane=self.lane,
-            aftermath=Aftermath(vigil=vigil),
-            is_marked=insist(
-                self.session,
-                lambda: is_marked(self.session, work.mailing_id),
-                give_up=self.stopping,
-            ),
-        )
+        return Holding(work=work, errand=errand, lane=self.lane, aftermath=Aftermath(vigil=vigil))
 
     def _is_over(self) -> bool:
         """Return whether a voyage is to take nothing more: we end, or a better relay is back."""
@@ -134,7 +127,7 @@ class Sender:
         """Return a crossing to the relay of choice, or None where there is none."""
         if time.monotonic() >= self.relays_fresh_until:
             self.choice.offer(try_once(self.session, self._usable, self.choice.relays))
-            self.relays_fresh_until = time.monotonic() + RELAYS_FRESH_S
+            self.relays_fresh_until = time.monotonic() + FRESH_S
         relay = self.choice.current()
         if relay is None:
             return None
@@ -149,7 +142,7 @@ class Sender:
 
     def _usable(self) -> Sequence[Relay]:
         relays = usable(self.session, self.settings)
-        self.session.rollback()
+        self.session.commit()
         return relays
 
     def _lease(self) -> Work | None:
@@ -157,11 +150,10 @@ class Sender:
         at = self.now()
         held = installation.verdict(self.session, self.settings, at=at)
         if held is not None:
-            self.session.rollback()
-            log.warning("installation held", extra={"why": held.why.value})
+            self.session.commit()
             return None
         if self.allowance.is_quiet(self.session, self.lane, at=at):
-            self.session.rollback()
+            self.session.commit()
             return None
         self.retries_first = not self.retries_first
         for retries in (self.retries_first, not self.retries_first):
@@ -175,10 +167,17 @@ class Sender:
                 return work
         return None
 
-    def _prepare(self, work: Work) -> Errand | None:
+    def _errand(self, work: Work) -> Errand | None:
         """Return the errand; a mailing whose letter cannot be printed at all is held instead."""
+        now = time.monotonic()
+        if now >= self.errands_fresh_until:
+            self.errands.clear()
+            self.errands_fresh_until = now + FRESH_S
+        known = self.errands.get(work.mailing_id)
+        if known is not None:
+            return known
         try:
-            errand = prepare(self.session, work, self.settings)
+            errand = prepare(self.session, work.mailing_id, self.settings)
         except (ValueError, KeyError, TypeError):
             log.exception("mailing held", extra={"mailing_id": work.mailing_id})
             self.session.rollback()
@@ -186,5 +185,6 @@ class Sender:
             lease.give_back(self.session, work.fence)
             self.session.commit()
             return None
-        self.session.rollback()
+        self.session.commit()
+        self.errands[work.mailing_id] = errand
         return errand

@@ -15,7 +15,6 @@ from crm.clinic.service import details
 from crm.config import Settings
 from crm.consent.rules import Channel, Purpose
 from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer
-from crm.delivery.lease import Work
 from crm.delivery.models import Mailing
 from crm.delivery.window import Recipient
 from crm.letters.compiled import CompiledLetter
@@ -26,13 +25,13 @@ from crm.mail.dkim import Signer, signatures
 from crm.mail.dkim_keys import load_signers
 from crm.mail.message import Envelope
 from crm.mail.smtp import Letter
+from crm.safekeeping.handed import is_marked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
-    """A lease, and all that its mailing's letters share."""
+    """All that a mailing's letters share, in one sender."""
 
-    work: Work
     purpose: Purpose
     channel: Channel
     envelope: Envelope
@@ -44,6 +43,8 @@ class Errand:
     zone: ZoneInfo
     signers: tuple[Signer, ...] = ()
     """DKIM keys of the sender's domain."""
+    is_marked: bool = False
+    """Some of them left before the database was restored: ``safekeeping.handed`` knows which."""
 
     def letter(
         self, one: Recipient, address: str, *, at: datetime, eight_bit: bool = False
@@ -96,7 +97,7 @@ class Errand:
         return f"{there.day:02}.{there.month:02}.{there.year}"
 
 
-def prepare(session: Session, work: Work, settings: Settings) -> Errand:
+def prepare(session: Session, mailing_id: int, settings: Settings) -> Errand:
     """Read a mailing once and encode everything constant in it.
 
     Raises:
@@ -105,14 +106,13 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
     """
     mailing = session.execute(
         select(Mailing.purpose, Mailing.channel, Mailing.letter, Mailing.envelope).where(
-            Mailing.id == work.mailing_id
+            Mailing.id == mailing_id
         )
     ).one()
     envelope = Envelope.from_json(mailing.envelope)
     stored: dict[str, Any] = mailing.letter
     domain = envelope.sender_address.rpartition("@")[2].lower()
     return Errand(
-        work=work,
         purpose=mailing.purpose,
         channel=mailing.channel,
         envelope=envelope,
@@ -122,6 +122,7 @@ def prepare(session: Session, work: Work, settings: Settings) -> Errand:
         host=settings.public_host,
         zone=ZoneInfo(details(session).zone),
         signers=tuple(load_signers(settings.state_dir / "dkim", domain)),
+        is_marked=is_marked(session, mailing_id),
     )
 
 

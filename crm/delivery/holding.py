@@ -11,6 +11,7 @@ from crm.delivery import lease, window
 from crm.delivery.aftermath import Aftermath
 from crm.delivery.allowance import Allowance
 from crm.delivery.errand import Errand
+from crm.delivery.lease import Work
 from crm.delivery.states import Lane, MailingState
 from crm.delivery.window import Recipient, Result
 
@@ -19,11 +20,10 @@ from crm.delivery.window import Recipient, Result
 class Holding:
     """One lease. Results in hand are the only record of letters that have left."""
 
+    work: Work
     errand: Errand
     lane: Lane
     aftermath: Aftermath
-    is_marked: bool = False
-    """Letters of its mailing left before the database was restored (``safekeeping.handed``)."""
     results: list[Result] = field(default_factory=list)
     """Known, and not yet written down."""
     exhausted: bool = False
@@ -56,14 +56,17 @@ class Holding:
             Fenced: the lease was buried; what is known here is settled as uncertain there.
 
         """
-        work = self.errand.work
-        counted, state = window.begin(session, work, known=self._known, results=self.results)
+        work = self.work
         closed = self._closed()
+        counted, state = window.write(session, work, self.results, closed=closed)
         if counted == self._known + 1:
-            window.settle(session, work, self.lane, self.results)
-            window.close_windows(session, closed)
+            window.put_back(session, work, self.lane, self.results)
             self.aftermath.write(session, work, keys=self.errand.settings.suppression_keys, at=at)
         else:
+            # The last (a) was committed and its answer lost: these results were in it, and the
+            # window that it took is known to nobody.
+            session.rollback()
+            counted, state = window.write(session, work, [], closed=[])
             known = self._open.keys() - closed
             window.take_back(session, work, self.lane, known=known, at=at)
         recipients, barred = [], []

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.consent.rules import Bars, Standing
-from crm.db import Statement, round_trip
+from crm.db import Statement, array, round_trip
 from crm.delivery.rules import LOOK_S
 from crm.delivery.states import MailingState
 from crm.delivery.window import Recipient
@@ -58,9 +58,9 @@ def enter_and_look(session: Session, hands: Sequence[Hand]) -> tuple[dict[int, L
 
 def _look(session: Session, hands: Sequence[Hand], *before: Statement) -> dict[int, Look]:
     values = {
-        "ids": [one.delivery_id for _fence, one in hands],
-        "fences": [fence for fence, _one in hands],
-        "tokens": [token for _fence, one in hands for token in one.tokens],
+        "ids": array(one.delivery_id for _fence, one in hands),
+        "fences": array(fence for fence, _one in hands),
+        "tokens": array(token for _fence, one in hands for token in one.tokens),
     }
     *_, listed, seen = round_trip(session, *before, (_LISTED, values), (_LOOK, values))
     entries = {(bytes(token), purpose) for token, purpose in listed}
@@ -89,7 +89,8 @@ def _seen(row: tuple[Any, ...], one: Recipient, entries: set[tuple[bytes, str]])
 _STANDING = [field.name for field in fields(Standing)]
 
 _LISTED = """
-    SELECT token, purpose FROM suppressions WHERE token = ANY(%(tokens)s) AND lifted_at IS NULL
+    SELECT token, purpose FROM suppressions
+    WHERE token = ANY(%(tokens)s::bytea[]) AND lifted_at IS NULL
 """
 
 _LOOK = f"""

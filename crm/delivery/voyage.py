@@ -152,10 +152,10 @@ class Voyage:
 
     def _load(self, holding: Holding, recipients: list[Recipient]) -> None:
         """Write the window into the journal outside the database, durably, before any body."""
-        work, keys = holding.errand.work, holding.errand.settings.suppression_keys
+        work, keys = holding.work, holding.errand.settings.suppression_keys
         for one in recipients:
             one.tokens = suppression_tokens(one.kind, one.value or "", keys=keys)
-        if holding.is_marked:
+        if holding.errand.is_marked:
             recipients = self._without_handed(holding, recipients)
         if not recipients:
             return
@@ -175,7 +175,7 @@ class Voyage:
 
     def _without_handed(self, holding: Holding, recipients: list[Recipient]) -> list[Recipient]:
         """Settle as uncertain whose letter left before the database was restored."""
-        mailing_id = holding.errand.work.mailing_id
+        mailing_id = holding.work.mailing_id
         tokens = [token for one in recipients for token in one.tokens]
 
         def look() -> set[bytes]:
@@ -221,7 +221,7 @@ class Voyage:
     def _lose(self, holding: Holding) -> None:
         """Forget a lease that somebody has buried: what is known here is settled there."""
         self.session.rollback()
-        log.warning("lease lost", extra={"fence": holding.errand.work.fence})
+        log.warning("lease lost", extra={"fence": holding.work.fence})
         self.crossing.abandon(holding)
         self._supply = deque(each for each in self._supply if each[0] is not holding)
         self.holdings.remove(holding)
@@ -246,8 +246,8 @@ class Voyage:
 
     def _beat(self) -> None:
         """Keep the leases while a relay is slow; a database that is away does not lose them."""
-        ours = {holding.errand.work.fence for holding in self.holdings}
+        ours = {holding.work.fence for holding in self.holdings}
         held = try_once(self.session, lambda: lease.beat(self.session, ours), ours)
         for holding in list(self.holdings):
-            if holding.errand.work.fence not in held:
+            if holding.work.fence not in held:
                 self._lose(holding)

@@ -14,12 +14,14 @@ from sqlalchemy import Row, insert, select, text
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
+from crm.db import array, round_trip
 from crm.delivery.lease import Fenced, Work
 from crm.delivery.models import Retry, Window
 from crm.delivery.states import DeliveryState, Lane, MailingState
+from crm.mail.refusal import Refusal
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Recipient:
     """Whom one letter of a window is for, and what its slots need."""
 
@@ -55,81 +57,77 @@ class Result:
     reply: str | None = None
 
 
-def begin(
-    session: Session, work: Work, *, known: int, results: Iterable[Result]
+def write(
+    session: Session, work: Work, results: Sequence[Result], *, closed: Iterable[int]
 ) -> tuple[int, MailingState]:
-    """Open transaction (a) under the fence, and add ``results`` to the lease's sums.
+    """Open transaction (a) under the fence and write down how letters ended; one round trip.
 
     The lease's row lock makes this and a watcher's burial follow each other: whatever is written
     in this transaction is either seen by the burial, or never written.
 
     Args:
-        session: flushed, not committed.
+        session: with no transaction open.
         work: what is held.
-        known: how many such transactions the holder knows to be committed. Where there was one
-            more, these results were in it, and are not added again.
-        results: what is to be settled.
+        results: those to be tried again are ``put_back``'s.
+        closed: windows all of whose letters have a result.
 
     Returns how many such transactions this lease has had with this one, and the mailing's state:
-    only a hint, since the gate looks at it again. Raises Fenced.
+    only a hint, since the gate looks at it again.
+
+    Raises:
+        Fenced: the lease is dead.
 
     """
-    row = session.execute(_BEGIN, _sums(results) | {"fence": work.fence, "known": known}).first()
-    if row is None:
-        raise Fenced(f"lease {work.fence}")
-    return row.windows, MailingState(row.state)
-
-
-def _sums(results: Iterable[Result]) -> dict[str, int]:
-    ended: Counter[str] = Counter()
-    for result in results:
-        ended[result.state.value] += 1
-        ended["bounced"] += result.refusal == "no_such_address"
-    return {name: ended[name] for name in _SUMMED}
-
-
-_SUMMED = ("accepted", "withheld", "failed", "uncertain", "bounced")
-_BEGIN = text(f"""
-    UPDATE leases SET beats = beats + 1, windows = windows + 1,
-        {
-    ", ".join(
-        f"{n} = leases.{n} + CASE WHEN windows = :known THEN :{n} ELSE 0 END" for n in _SUMMED
+    ended = _ended(results)
+    begun, *_ = round_trip(
+        session,
+        (_BEGIN, _sums(ended) | {"fence": work.fence}),
+        (_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}),
+        (_CLOSE, {"ids": array(closed)}),
     )
-}
-    FROM mailings m
-    WHERE leases.fence = :fence AND leases.state = 'live' AND m.id = leases.mailing_id
-    RETURNING leases.windows, m.state
-""")  # noqa: S608 - constants
+    if not begun:
+        raise Fenced(f"lease {work.fence}")
+    counted, state = begun[0]
+    return counted, MailingState(state)
+
+
+def settle(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
+    """Write down results under a lease that is no more, in the transaction that ended it."""
+    columns = _columns(_ended(results))
+    round_trip(session, (_WRITE, columns | {"mailing_id": work.mailing_id}))
+    put_back(session, work, lane, results)
+
+
+def _ended(results: Iterable[Result]) -> list[Result]:
+    return [result for result in results if result.state is not DeliveryState.QUEUED]
+
+
+def _columns(ended: Sequence[Result]) -> dict[str, str]:
+    return {name: array([getattr(one, name) for one in ended]) for name, _kind in _OUTCOME}
+
+
+def _sums(ended: Iterable[Result]) -> dict[str, int]:
+    sums: Counter[str] = Counter()
+    for result in ended:
+        sums[result.state.value] += 1
+        sums["bounced"] += result.refusal == Refusal.NO_SUCH_ADDRESS
+    return {name: sums[name] for name in _SUMMED}
 
 
 def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:
     """Make the next recipients of ``work`` a window and return them; none when it is done."""
-    if work.range_id is not None:
-        values = {"range_id": work.range_id, "fence": work.fence, "limit": limit, "at": at}
-        return [_recipient(row) for row in session.execute(_NEXT_OF_RANGE, values)]
     values = {"fence": work.fence, "mailing_id": work.mailing_id, "limit": limit, "at": at}
-    return [_recipient(row) for row in session.execute(_NEXT_RETRIES, values)]
-
-
-def settle(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
-    """Write down results. Belongs into a transaction that ``begin`` opened."""
-    ended = [result for result in results if result.state is not DeliveryState.QUEUED]
-    if ended:
-        columns = {
-            name: [getattr(result, name) for result in ended] for name, _type in _OUTCOME_COLUMNS
-        }
-        session.execute(_SETTLE, columns | {"mailing_id": work.mailing_id})
-    put_back(
-        session,
-        work,
-        lane,
-        [result for result in results if result.state is DeliveryState.QUEUED],
-    )
+    if work.range_id is not None:
+        [rows] = round_trip(session, (_NEXT_OF_RANGE, values | {"range_id": work.range_id}))
+    else:
+        [rows] = round_trip(session, (_NEXT_RETRIES, values))
+    return [Recipient(*row) for row in rows]
 
 
 def put_back(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
-    """Queue again, each for its own moment."""
-    if results:
+    """Queue again what is to be tried again, each at its own moment."""
+    again = [result for result in results if result.state is DeliveryState.QUEUED]
+    if again:
         session.execute(
             insert(Retry),
             [
@@ -143,19 +141,9 @@ def put_back(session: Session, work: Work, lane: Lane, results: Sequence[Result]
                     "reply": result.reply,
                     "fence": None,
                 }
-                for result in results
+                for result in again
             ],
         )
-
-
-def close_windows(session: Session, window_ids: Iterable[int]) -> None:
-    """Take away the windows all of whose letters are settled."""
-    gone = list(window_ids)
-    if gone:
-        session.execute(_CLOSE, {"ids": gone})
-
-
-_CLOSE = text("DELETE FROM windows WHERE id = ANY(CAST(:ids AS bigint[]))")
 
 
 def take_back(
@@ -179,7 +167,7 @@ def take_back(
         for one in orphans
     ]
     put_back(session, work, lane, again)
-    close_windows(session, window_ids)
+    round_trip(session, (_CLOSE, {"ids": array(window_ids)}))
 
 
 def open_intents(session: Session, fence: int) -> Sequence[Row[Any]]:
@@ -190,21 +178,16 @@ def open_intents(session: Session, fence: int) -> Sequence[Row[Any]]:
     return session.execute(_OPEN_INTENTS, {"fence": fence}).all()
 
 
-def _recipient(row: Row[Any]) -> Recipient:
-    return Recipient(
-        delivery_id=row.id,
-        window_id=row.window_id,
-        address_id=row.address_id,
-        value=row.value,
-        kind=row.kind,
-        first_name=row.first_name or "",
-        patronymic=row.patronymic or "",
-        confirmed_at=row.confirmed_at,
-        tries=row.tries,
-    )
+_SUMMED = ("accepted", "withheld", "failed", "uncertain", "bounced")
+_BEGIN = f"""
+    UPDATE leases SET beats = beats + 1, windows = windows + 1,
+        {", ".join(f"{name} = leases.{name} + %({name})s" for name in _SUMMED)}
+    FROM mailings m
+    WHERE leases.fence = %(fence)s AND leases.state = 'live' AND m.id = leases.mailing_id
+    RETURNING leases.windows, m.state
+"""  # noqa: S608 - constants
 
-
-_OUTCOME_COLUMNS = (
+_OUTCOME = (
     ("delivery_id", "bigint"),
     ("state", "varchar"),
     ("at", "timestamptz"),
@@ -215,52 +198,56 @@ _OUTCOME_COLUMNS = (
     ("refusal", "varchar"),
     ("reply", "varchar"),
 )
-_NAMES = ", ".join(name for name, _type in _OUTCOME_COLUMNS)
-_SETTLE = text(f"""
+_NAMES = ", ".join(name for name, _kind in _OUTCOME)
+_WRITE = f"""
     INSERT INTO outcomes (mailing_id, {_NAMES})
-    SELECT CAST(:mailing_id AS bigint), {_NAMES}
-    FROM unnest({", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _OUTCOME_COLUMNS)})
-        AS settled ({_NAMES})
+    SELECT %(mailing_id)s::bigint, {_NAMES}
+    FROM unnest({", ".join(f"%({name})s::{kind}[]" for name, kind in _OUTCOME)})
+        AS ended ({_NAMES})
     ON CONFLICT DO NOTHING
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants
+
+_CLOSE = "DELETE FROM windows WHERE id = ANY(%(ids)s::bigint[])"
 
 _PEOPLE = """
-    SELECT d.id, made.id AS window_id, d.tries, d.address_id, a.value, a.kind,
-           c.first_name, c.patronymic, s.confirmed_at
+    SELECT d.id, made.id, d.address_id, a.value, a.kind, coalesce(c.first_name, ''),
+           coalesce(c.patronymic, ''), s.confirmed_at, d.tries
     FROM made CROSS JOIN d JOIN mailings m ON m.id = d.mailing_id
     JOIN addresses a ON a.id = d.address_id
     LEFT JOIN contacts c ON c.id = d.contact_id
     LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
         AND s.channel = m.channel
+    ORDER BY d.id
 """
+"""The fields of ``Recipient``, in their order."""
 
-_NEXT_OF_RANGE = text(f"""
+_NEXT_OF_RANGE = f"""
     WITH piece AS (
-        SELECT id, mailing_id, next_id, high FROM ranges WHERE id = :range_id AND NOT done
+        SELECT id, mailing_id, next_id, high FROM ranges WHERE id = %(range_id)s AND NOT done
     ), d AS (
         SELECT d.id, d.mailing_id, d.address_id, d.contact_id, 1 AS tries
         FROM piece JOIN deliveries d ON d.mailing_id = piece.mailing_id
             AND d.id BETWEEN piece.next_id AND piece.high
-        ORDER BY d.id LIMIT :limit
+        ORDER BY d.id LIMIT %(limit)s
     ), taken AS (
         SELECT max(id) AS last, count(*)::int AS letters FROM d
     ), made AS (
         INSERT INTO windows (fence, mailing_id, delivery_ids, tries, at)
-        SELECT CAST(:fence AS bigint), mailing_id, array_agg(id ORDER BY id),
-               array_agg(tries::smallint), CAST(:at AS timestamptz)
+        SELECT %(fence)s::bigint, mailing_id, array_agg(id ORDER BY id),
+               array_agg(tries::smallint), %(at)s::timestamptz
         FROM d GROUP BY mailing_id RETURNING id
     ), moved AS (
         UPDATE ranges SET waiting = waiting - letters,
-            next_id = COALESCE(last, high) + 1, done = COALESCE(last, high) >= high
-        FROM taken WHERE id = :range_id
+            next_id = coalesce(last, high) + 1, done = coalesce(last, high) >= high
+        FROM taken WHERE id = %(range_id)s
     )
-    {_PEOPLE} ORDER BY d.id
-""")  # noqa: S608 - constants
+    {_PEOPLE}
+"""  # noqa: S608 - constants
 
-_NEXT_RETRIES = text(f"""
+_NEXT_RETRIES = f"""
     WITH chosen AS (
-        SELECT delivery_id FROM retries WHERE fence = :fence ORDER BY due_at, delivery_id
-        LIMIT :limit
+        SELECT delivery_id FROM retries WHERE fence = %(fence)s ORDER BY due_at, delivery_id
+        LIMIT %(limit)s
     ), gone AS (
         DELETE FROM retries USING chosen WHERE retries.delivery_id = chosen.delivery_id
         RETURNING retries.delivery_id, retries.tries + 1 AS tries
@@ -269,12 +256,12 @@ _NEXT_RETRIES = text(f"""
         FROM gone JOIN deliveries d ON d.id = gone.delivery_id
     ), made AS (
         INSERT INTO windows (fence, mailing_id, delivery_ids, tries, at)
-        SELECT CAST(:fence AS bigint), CAST(:mailing_id AS bigint), array_agg(id ORDER BY id),
-               array_agg(tries::smallint ORDER BY id), CAST(:at AS timestamptz)
+        SELECT %(fence)s::bigint, %(mailing_id)s::bigint, array_agg(id ORDER BY id),
+               array_agg(tries::smallint ORDER BY id), %(at)s::timestamptz
         FROM d HAVING count(*) > 0 RETURNING id
     )
-    {_PEOPLE} ORDER BY d.id
-""")  # noqa: S608 - constants
+    {_PEOPLE}
+"""  # noqa: S608 - constants
 
 _OPEN_INTENTS = text("""
     SELECT w.id AS window_id, i.delivery_id, i.tries::int AS tries

@@ -138,7 +138,9 @@ def test_a_test_letter_is_the_real_one_with_a_banner_and_a_way_out_that_works(
     session.commit()
     [recipient] = intend(session, work, limit=4, at=NOON)
     assert recipient.value == "boss@clinic.example"
-    raw = prepare(session, work, settings).letter(recipient, recipient.value, at=NOON).body
+    raw = (
+        prepare(session, work.mailing_id, settings).letter(recipient, recipient.value, at=NOON).body
+    )
     head = raw.decode().split("\r\n\r\n")[0]
     assert "List-Unsubscribe-Post: List-Unsubscribe=One-Click" in head
     assert "List-Id: <news.clinic.example>" in head

@@ -42,7 +42,7 @@ def begin(session: Session, settings: Settings) -> Begin:
         session.commit()
         [one] = intend(session, work, limit=4, at=NOON)
         assert one.value is not None
-        return prepare(session, work, settings), one, one.value
+        return prepare(session, work.mailing_id, settings), one, one.value
 
     return begun
 
