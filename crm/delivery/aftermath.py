@@ -5,14 +5,14 @@ are under way, written down with the results.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from crm.consent.ledger import Matter, Origin, record
-from crm.consent.rules import Act, Channel, Purpose
-from crm.delivery import manners, rest, service
+from crm.consent.rules import Purpose
+from crm.delivery import manners, refusals, rest, service
 from crm.delivery.lease import Work
 from crm.delivery.rules import after_doubt, after_loss
 from crm.delivery.states import DeliveryState
@@ -21,16 +21,14 @@ from crm.delivery.window import Recipient, Result
 from crm.mail.refusal import Refusal, classify
 from crm.mail.smtp import Kind, Stage, Verdict
 
-SOURCE = "smtp"
-"""Of a bounce that the relay told at once."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Aftermath:
     """What the answers to one mailing's letters bring. ``vigil`` lives as long as its sender."""
 
     vigil: Vigil
-    bounced: list[Recipient] = field(default_factory=list)
+    bounced: list[tuple[Recipient, str]] = field(default_factory=list)
+    """Whose address does not exist, and the reply that says so."""
     rests: dict[str, str] = field(default_factory=dict)
     """By destination, the reply that began it."""
     accepted_at: set[str] = field(default_factory=set)
@@ -67,12 +65,34 @@ class Aftermath:
                 self._refused(work, one, result, verdict, at=at)
         return result
 
-    def write(self, session: Session, work: Work, *, keys: tuple[str, ...], at: datetime) -> None:
-        """Write down what was gathered, in the transaction of the results."""
-        for one in self.bounced:
-            _bounce(session, one, keys=keys, at=at)
-        for destination, because in self.rests.items():
-            rest.rest(session, destination, because=because, at=at)
+    def write(
+        self,
+        session: Session,
+        work: Work,
+        *,
+        rests: Collection[str],
+        keys: tuple[str, ...],
+        at: datetime,
+    ) -> None:
+        """Write down what was gathered, in the transaction of the results.
+
+        Args:
+            session: in transaction (a).
+            work: what is held.
+            rests: destinations whose rests are remembered: the first letter accepted ends that.
+            keys: the suppression keys, newest first.
+            at: now.
+
+        """
+        for one, reply in self.bounced:
+            refusals.bounced(session, one.delivery_id, reply=reply, keys=keys, at=at)
+        for destination in sorted(self.rests):
+            rest.rest(session, destination, because=self.rests[destination], at=at)
+        woken = sorted(self.accepted_at.intersection(rests))
+        if woken:
+            rest.wake(session, woken, at=at)
+        counted = {(work.provider, refusal): n for refusal, n in self.refusals.items()}
+        refusals.count(session, work.mailing_id, counted, at=at)
         if self.hold:
             service.hold(session, work.mailing_id, self.hold)
 
@@ -112,17 +132,9 @@ class Aftermath:
         if follows.rests:
             self.rests[_destination(work, one)] = verdict.text
         if follows.bounced:
-            self.bounced.append(one)
+            self.bounced.append((one, verdict.text))
         self.hold = self.hold or self.vigil.heed(work.provider, refusal)
 
 
 def _destination(work: Work, one: Recipient) -> str:
     return manners.destination(work.provider, (one.value or "").rpartition("@")[2])
-
-
-def _bounce(session: Session, one: Recipient, *, keys: tuple[str, ...], at: datetime) -> None:
-    """Stop everything to an address that does not exist, reminders included."""
-    for purpose in Purpose:
-        matter = Matter(address_id=one.address_id, purpose=purpose, channel=Channel.EMAIL)
-        origin = Origin(source=SOURCE, delivery_id=one.delivery_id)
-        record(session, Act.BOUNCED, matter, origin, keys=keys, at=at)

@@ -1,6 +1,6 @@
 """What may leave now: paces, quiet hours, rests and caps, as one sender asks for them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from crm.delivery import pace
 from crm.delivery.frequency import caps_of, reserve
 from crm.delivery.lease import Work
 from crm.delivery.quiet import quiet_until
-from crm.delivery.rest import resting_domains
+from crm.delivery.rest import resting_domains, rests
 from crm.delivery.states import DeliveryState, Lane
 from crm.delivery.window import Recipient, Result
 
@@ -29,6 +29,7 @@ class Allowance:
     now_s: Callable[[], float]
     _clinic: Clinic | None = field(init=False, default=None)
     _domains: dict[str, datetime] = field(init=False, default_factory=dict)
+    _rests: Collection[str] = field(init=False, default=())
     _fresh_until: float = field(init=False, default=0.0)
 
     def is_quiet(self, session: Session, lane: Lane, *, at: datetime) -> bool:
@@ -38,6 +39,11 @@ class Allowance:
         clinic = self._settings(session, at=at)
         hours = {"begin": clinic.quiet_from, "end": clinic.quiet_until}
         return quiet_until(at, ZoneInfo(clinic.zone), **hours) is not None
+
+    def rests(self, session: Session, *, at: datetime) -> Collection[str]:
+        """Return the destinations whose rests are remembered."""
+        self._settings(session, at=at)
+        return self._rests
 
     def letters(
         self, session: Session, work: Work, lane: Lane, *, wanted: int, at: datetime
@@ -98,6 +104,7 @@ class Allowance:
             self._clinic = details(session)
             session.expunge(self._clinic)
             self._domains = resting_domains(session, at=at)
+            self._rests = rests(session).keys()
             self._fresh_until = self.now_s() + FRESH_S
         return self._clinic
 

@@ -61,7 +61,13 @@ class Holding:
         counted, state = window.write(session, work, self.results, closed=closed)
         if counted == self._known + 1:
             window.put_back(session, work, self.lane, self.results)
-            self.aftermath.write(session, work, keys=self.errand.settings.suppression_keys, at=at)
+            self.aftermath.write(
+                session,
+                work,
+                rests=allowance.rests(session, at=at) if self.results else (),
+                keys=self.errand.settings.suppression_keys,
+                at=at,
+            )
         else:
             # The last (a) was committed and its answer lost: these results were in it, and the
             # window that it took is known to nobody.
