@@ -10,7 +10,9 @@ from sqlalchemy.orm import Session
 
 from crm import clock, migrations
 from crm.clinic.service import details
+from crm.config import from_environ
 from crm.delivery.pacing_models import ProviderManners
+from crm.safekeeping import installation
 from crm.staff.models import Staff
 from devtools.terminal import working
 
@@ -31,6 +33,8 @@ def opened() -> Iterator[Engine]:
         migrations.migrate(connection)
     with Session(engine) as session:
         _set_up(session)
+        session.commit()
+        installation.agree(session, from_environ(), at=clock.now())
         session.commit()
     yield engine
     engine.dispose()
