@@ -21,7 +21,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 QUEUE = "naive"
 
-app = Celery("naive", broker=os.environ["REDIS_URL"])
+app = Celery("naive", broker=os.environ.get("REDIS_URL"))
 app.conf.update(
     broker_connection_retry_on_startup=True,
     task_acks_late=True,
