@@ -29,7 +29,7 @@ from crm.mail.smtp import Fleet, Letter
 def main() -> None:
     arguments = _arguments()
     insist.AWAY_S = 0.05
-    _write_down_dots(arguments.log)
+    write_down_dots(arguments.log)
     if arguments.pause_s:
         _pause_after_the_look(arguments.pause_s)
     if arguments.without_gate:
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _write_down_dots(log: Path) -> None:
+def write_down_dots(log: Path) -> None:
     recipients: dict[int, str] = {}
     real_hand_in, real_dot = Fleet.hand_in, Fleet.dot
     journal = log.open("ab", buffering=0)
