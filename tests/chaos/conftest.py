@@ -1,0 +1,56 @@
+"""Real servers, and people to write to."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.orm import Session
+
+from crm.config import Settings
+from crm.delivery.models import Mailing
+from devtools.catcher import Sink
+from tests.chaos.nursery import Nursery, nursery
+from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
+
+
+@pytest.fixture(scope="session")
+def one_sink() -> Iterator[Sink]:
+    with Sink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def sink(one_sink: Sink) -> Sink:
+    one_sink.clear()
+    return one_sink
+
+
+@pytest.fixture
+def settings(settings: Settings, sink: Sink) -> Settings:
+    return dataclasses.replace(settings, smtp_url=sink.url)
+
+
+@pytest.fixture
+def campaign(session: Session) -> Callable[[int], Mailing]:
+    """``campaign(500)`` runs, to so many willing people."""
+
+    def launch(people: int) -> Mailing:
+        a_clinic(session)
+        many_willing_contacts(session, people)
+        mailing = a_running_mailing(session)
+        session.commit()
+        return mailing
+
+    return launch
+
+
+@pytest.fixture
+def dots(tmp_path: Path) -> Path:
+    return tmp_path / "dots"
+
+
+@pytest.fixture
+def senders(settings: Settings, dots: Path) -> Iterator[Nursery]:
+    with nursery(settings, dots) as started:
+        yield started
