@@ -37,6 +37,7 @@ def create_celery(flask_app: Flask, settings: Settings) -> Celery:
     celery.conf.update(
         accept_content=["json"],
         beat_schedule=BEAT,
+        beat_scheduler="worker.beat:PatientScheduler",
         broker_connection_retry_on_startup=True,
         broker_transport_options={"socket_timeout": 10, "socket_connect_timeout": 5},
         task_acks_late=False,

@@ -21,6 +21,7 @@ from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
 from crm.delivery.rules import LINES
 from crm.delivery.states import Lane
+from crm.operations import alive
 from crm.safekeeping import installation, reading, stops
 from worker.app import stopping
 from worker.schedule import DOORBELL_S, DOORBELLS
@@ -114,12 +115,13 @@ def safekeep() -> None:
 
 @shared_task
 def tidy() -> None:
-    """Move warm-ups on; forget rests, reserved days and days of the journal that are over."""
+    """Move warm-ups on; forget what is over: rests, reserved days, the journal's, processes."""
     at = clock.now()
     reading.tidy(settings().state_dir, at=at)
     warm_up.advance(session(), at=at)
     rest.forget(session(), at=at)
     frequency.forget(session(), on=at.date() - timedelta(days=1))
+    alive.forget(session(), at=at)
     session().commit()
 
 

@@ -58,6 +58,7 @@ class ConsentEvent(Base, kw_only=True):
     __table_args__ = (
         Index(None, "address_id", "purpose", "channel", "id"),
         Index(None, "contact_id", "id"),
+        Index(None, "at", postgresql_using="brin"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
