@@ -39,6 +39,11 @@ class Nursery:
         self._say("")
         return self.hear()
 
+    def dismiss(self) -> str:
+        """Tell the sender to end; return how it did."""
+        os.kill(self.child, signal.SIGTERM)
+        return self.hear()
+
     def hear(self) -> str:
         """Return the next line; nothing hangs for ever."""
         assert self._process.stdout
@@ -53,9 +58,9 @@ class Nursery:
 
 
 @contextmanager
-def nursery(settings: Settings, dots: Path, *, size: int = 4) -> Iterator[Nursery]:
+def nursery(settings: Settings, dots: Path, *options: str) -> Iterator[Nursery]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chaos.sender", str(dots), "--size", str(size)],
+        [sys.executable, "-m", "tests.chaos.sender", str(dots), *options],
         cwd=ROOT,
         env=environment(settings),
         stdin=subprocess.PIPE,

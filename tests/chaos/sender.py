@@ -1,11 +1,11 @@
 """A nursery of senders: it is told on its standard input what befalls the next one, and forks it.
 
-``python -m tests.chaos.sender DOTS [--size 4] [--lane bulk] [--ahead-s 0]``
+``python -m tests.chaos.sender DOTS [--size 4] [--stay]``
 
 It hears ``NTH SIGNAL STEP``: that the sender gets the signal when it comes to the step for the nth
 time; or ``0 - -`` for one that nothing befalls. It says the process id, then ``stopped``,
-``killed``, ``failed``, or ``ended`` where there was nothing left to do. After ``stopped`` any line
-makes it wait for the rest.
+``killed``, ``failed``, or ``ended`` where there was nothing left to do (with ``--stay``: where it was
+told to end). After ``stopped`` any line makes it wait for the rest.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from tests.delivery.racing import write_down_dots
 IDLE_S = 0.02
 ENOUGH = 10
 """Times in a row that a sender finds nothing to do before it goes home."""
-LONGEST_S = 60
+LONGEST_S = 80
 """A sender that lives longer is killed by its own alarm: whoever waits for it hears of it."""
 
 
@@ -57,7 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("dots", type=Path)
     parser.add_argument("--size", type=int, default=4)
-    parser.add_argument("--lane", default="bulk")
+    parser.add_argument("--stay", action="store_true")
     return parser.parse_args()
 
 
@@ -100,17 +100,19 @@ def _live(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def _work(settings: Settings, arguments: argparse.Namespace) -> None:
     idle = 0
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda *_: told.append(1))
     engine = engine_of_a_sender(settings.database_url)
     with create_app(settings).app_context(), Session(engine) as session:
         sender = Sender(
             session=session,
             settings=settings,
-            lane=Lane(arguments.lane),
+            lane=Lane.BULK,
             now=clock.now,
-            stopping=lambda: False,
+            stopping=lambda: bool(told),
             size=arguments.size,
         )
-        while idle < ENOUGH:
+        while not told and (arguments.stay or idle < ENOUGH):
             idle = 0 if sender.work() else idle + 1
             time.sleep(IDLE_S if idle else 0)
         sender.close()

@@ -1,0 +1,119 @@
+"""People who opt out at the real site while things go wrong, and what they were told."""
+
+import http.client
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from crm.config import Settings
+from crm.consent.rules import Channel, Purpose
+from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer
+from crm.contacts.models import Address
+from crm.delivery.models import Delivery
+from tests.delivery.processes import Site
+
+PROMISED_S = 2.0
+PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A person and the token of the link in the letter."""
+
+    address: str
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An answer to an opt-out."""
+
+    address: str
+    status: int
+    took_s: float
+    at_ns: int
+    """Monotonic, once it was read."""
+
+
+def doors(session: Session, settings: Settings) -> list[Door]:
+    """Return everybody's link of the only mailing, in the order of its deliveries."""
+    by = signer(Right.UNSUBSCRIBE, settings.secret_keys)
+    rows = session.execute(
+        select(Delivery.id, Address.id, Address.value)
+        .join(Address, Address.id == Delivery.address_id)
+        .order_by(Delivery.id)
+    ).all()
+    session.rollback()
+    return [
+        Door(
+            value or "",
+            mint_unsubscribe(
+                by, Unsubscribe(address_id, Purpose.MARKETING, Channel.EMAIL, delivery_id)
+            ),
+        )
+        for delivery_id, address_id, value in rows
+    ]
+
+
+def opt_out(to: Site, door: Door) -> Told:
+    began = time.monotonic()
+    line = http.client.HTTPConnection("127.0.0.1", to.port, timeout=20)
+    line.request(
+        "POST",
+        f"/u/{door.token}",
+        body="List-Unsubscribe=One-Click",
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+    answer = line.getresponse()
+    answer.read()
+    line.close()
+    at_ns = time.monotonic_ns()
+    return Told(door.address, answer.status, at_ns / 1e9 - began, at_ns)
+
+
+class Leaving(threading.Thread):
+    """One person after another opts out, in no order, until the ``with`` block ends."""
+
+    def __init__(self, to: Site, people: list[Door], *, seed: int = 1) -> None:
+        super().__init__()
+        self.to = to
+        self.people = random.Random(seed).sample(people, len(people))
+        self.told: list[Told] = []
+        self.fault: BaseException | None = None
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        try:
+            for door in self.people:
+                self.told.append(opt_out(self.to, door))
+                if self._over.wait(PAUSE_S):
+                    break
+        except BaseException as fault:
+            self.fault = fault
+
+    def __enter__(self) -> "Leaving":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+    def check(self, dots: list[tuple[int, str]]) -> None:
+        """Everybody was answered in time, and nobody written to after a 200."""
+        if self.fault:
+            raise self.fault
+        assert {one.status for one in self.told} <= {200, 202, 503}
+        assert any(one.status == 200 for one in self.told), "nobody could leave"
+        assert [one for one in self.told if one.took_s > PROMISED_S] == []
+        assert late(self.told, dots) == []
+
+
+def late(told: list[Told], dots: list[tuple[int, str]]) -> list[float]:
+    """Return how many milliseconds after the 200 each late dot was written."""
+    stopped = {one.address: one.at_ns for one in told if one.status == 200}
+    return [(at - stopped[to]) / 1e6 for at, to in dots if at > stopped.get(to, at)]

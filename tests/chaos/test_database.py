@@ -1,0 +1,155 @@
+"""The database restarted, crashed, cut off, full and quarrelsome, in the middle of a campaign."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, create_engine, text
+from sqlalchemy.orm import Session
+
+from crm import migrations
+from crm.config import Settings
+from crm.delivery.models import Mailing
+from crm.delivery.service import Tally
+from devtools.catcher import Sink
+from tests.chaos import reckoning
+from tests.chaos.leaving import Leaving, doors
+from tests.chaos.nursery import nursery
+from tests.chaos.reckoning import reckon
+from tests.chaos.servers import Database, a_place
+from tests.delivery.processes import site
+from tests.delivery.test_faults import CUT_SENDERS, all_settled, wait_until
+
+PEOPLE = 1500
+AWAY_S = 3.0
+Launch = Callable[[int], Mailing]
+
+
+@pytest.fixture(scope="module")
+def server_of_ours() -> Iterator[Database]:
+    with a_place() as place:
+        database = Database(place)
+        database.start()
+        try:
+            yield database
+        finally:
+            database.stop()
+
+
+@pytest.fixture(scope="module")
+def one_database(server_of_ours: Database) -> Iterator[Engine]:
+    engine = create_engine(server_of_ours.url, pool_pre_ping=True)
+    with engine.begin() as connection:
+        migrations.migrate(connection)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def story(
+    app: Flask, session: Session, settings: Settings, sink: Sink, campaign: Launch, dots: Path
+) -> Callable[[Callable[[], object]], Tally]:
+    """Two senders at work, people leaving, and the misfortune as soon as letters flow."""
+
+    def tell(misfortune: Callable[[], object]) -> Tally:
+        with (
+            nursery(settings, dots, "--stay") as one,
+            nursery(settings, dots, "--stay") as other,
+            site(settings) as to,
+        ):
+            mailing_id = campaign(PEOPLE).id
+            people = doors(session, settings)
+            with Leaving(to, people) as leaving:
+                one.begin()
+                other.begin()
+                wait_until(lambda: sink.count() > PEOPLE // 10)
+                misfortune()
+                wait_until(lambda: all_settled(session, mailing_id))
+            assert one.dismiss() == other.dismiss() == "ended"
+        leaving.check(reckoning.dots(dots))
+        counted = reckon(session, sink)
+        assert counted.accepted + counted.withheld + counted.uncertain == PEOPLE
+        return counted
+
+    return tell
+
+
+@pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.chaos)])
+def test_a_database_restarted(
+    server_of_ours: Database, story: Callable[..., Tally], mode: str
+) -> None:
+    def restart() -> None:
+        server_of_ours.restart(mode)
+
+    counted = story(restart)
+    assert counted.uncertain == 0, "senders live on, and know what became of their letters"
+
+
+@pytest.mark.chaos
+def test_connections_cut_again_and_again(session: Session, story: Callable[..., Tally]) -> None:
+    def cut() -> None:
+        for _ in range(10):
+            session.execute(text(CUT_SENDERS))
+            session.commit()
+            time.sleep(0.2)
+
+    assert story(cut).uncertain == 0
+
+
+@pytest.mark.chaos
+def test_no_connection_left(
+    session: Session, server_of_ours: Database, story: Callable[..., Tally]
+) -> None:
+    def exhaust() -> None:
+        session.rollback()
+        with server_of_ours.exhausted():
+            time.sleep(AWAY_S)
+
+    assert story(exhaust).uncertain == 0
+
+
+QUARREL = """
+    CREATE FUNCTION quarrel() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF random() < 0.08 THEN
+            RAISE EXCEPTION 'injected' USING ERRCODE =
+                (ARRAY['40001', '40P01'])[1 + floor(random() * 2)::int];
+        END IF;
+        RETURN NULL;
+    END $$
+"""
+IN_THE_STATEMENT = """
+    CREATE TRIGGER quarrel AFTER INSERT OR UPDATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION quarrel()
+"""
+AT_THE_COMMIT = """
+    CREATE CONSTRAINT TRIGGER quarrel_late AFTER INSERT OR UPDATE ON {table}
+    DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION quarrel()
+"""
+
+
+@pytest.fixture
+def quarrel(session: Session) -> Iterator[Callable[[], None]]:
+    """From the call on many a statement fails, and many a commit, as if others had been quicker."""
+
+    def begin() -> None:
+        session.execute(text(QUARREL))
+        for table in ("leases", "windows", "outcomes", "ranges", "consent_events"):
+            session.execute(text(IN_THE_STATEMENT.format(table=table)))
+        for table in ("leases", "consent_events"):
+            session.execute(text(AT_THE_COMMIT.format(table=table)))
+        session.commit()
+
+    yield begin
+    session.rollback()
+    session.execute(text("DROP FUNCTION quarrel CASCADE"))
+    session.commit()
+
+
+@pytest.mark.chaos
+def test_serialisation_failures_and_deadlocks(
+    quarrel: Callable[[], None], story: Callable[..., Tally]
+) -> None:
+    assert story(quarrel).uncertain == 0

@@ -1,0 +1,72 @@
+"""Senders frozen at a step, and woken after their lease was given to another; the gate cut."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from crm.config import Settings
+from crm.delivery.models import Lease, Mailing
+from crm.delivery.states import LeaseState
+from devtools.catcher import Sink
+from tests.chaos import leaving, reckoning
+from tests.chaos.nursery import Nursery, nursery
+from tests.chaos.reckoning import reckon
+from tests.chaos.steps import NOTHING_IN_DOUBT, STEPS
+from tests.delivery.processes import site
+from tests.delivery.test_faults import CUT_SENDERS, bury_at_once
+
+Launch = Callable[[int], Mailing]
+QUICK = {"after the lease", "after the journal", "inside the gate", "after a dot", "after 250"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(step, marks=() if step in QUICK else pytest.mark.chaos) for step in STEPS],
+)
+def test_a_sender_frozen_at_a_step_and_woken_after_its_burial_doubles_nothing(
+    session: Session, settings: Settings, sink: Sink, campaign: Launch, senders: Nursery,
+    tmp_path: Path, step: str,
+) -> None:  # fmt: skip
+    campaign(150)
+    nth = 1 if step in NOTHING_IN_DOUBT else 2
+    assert senders.live(step, nth=nth, by="SIGSTOP") == "stopped"
+    bury_at_once(session)
+    with nursery(settings, tmp_path / "others") as others:
+        assert others.live() == "ended"
+    assert senders.wake() == "ended"
+
+    counted = reckon(session, sink)
+    assert counted.accepted + counted.uncertain == counted.planned == 150
+    dead = session.scalars(select(Lease).where(Lease.state == LeaseState.DEAD)).all()
+    assert dead or step in ("before the lease", "the lease is not committed")
+
+
+def test_a_sender_whose_gate_is_cut_between_the_look_and_the_dots_writes_none_of_them(
+    session: Session, settings: Settings, sink: Sink, campaign: Launch, senders: Nursery,
+    dots: Path,
+) -> None:  # fmt: skip
+    """Sooner than a look grows old: nobody but the connection can tell that the gate is gone."""
+    campaign(60)
+    people = leaving.doors(session, settings)
+    with site(settings) as to:
+        leaving.opt_out(to, people[-1])
+        leaving.opt_out(to, people[-2])
+        assert senders.live("inside the gate", nth=2, by="SIGSTOP") == "stopped"
+        written = {address for _, address in reckoning.dots(dots)}
+        next_one = next(door for door in people if door.address not in written)
+        froze = time.monotonic()
+        session.execute(text(CUT_SENDERS))
+        session.rollback()
+        told = leaving.opt_out(to, next_one)
+        quick = time.monotonic() - froze < 0.2
+        assert senders.wake() == "ended"
+
+    assert told.status == 200
+    assert leaving.late([told], reckoning.dots(dots)) == [], f"quick: {quick}"
+    counted = reckon(session, sink)
+    assert counted.withheld == 3
+    assert counted.accepted == counted.planned - 3
