@@ -21,12 +21,15 @@ from crm.desk.paces import bp as paces
 from crm.desk.views import bp as desk
 from crm.installation.views import bp as installation
 from crm.intake.admin import bp as intake
+from crm.operations.alarm import Alarm
+from crm.operations.views import bp as operations
+from crm.operations.views import strip_of
 from crm.privacy import holders
 from crm.recipients.views import bp as recipients
 from crm.relays.views import bp as relays
 from crm.staff import security
 from crm.staff.views import bp as staff
-from crm.web import limits, nav
+from crm.web import limits, nav, strip
 
 ROOT = Path(__file__).parents[1]
 MAX_BODY = 256 * 1024
@@ -47,6 +50,7 @@ BLUEPRINTS = (
     paces,
     audit,
     installation,
+    operations,
     health.bp,
 )
 
@@ -78,5 +82,6 @@ def create_app(settings: Settings) -> Flask:
     for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     nav.count(app, "appointments.queue", lambda: lists.waiting(session()))
+    strip.show(app, strip_of(Alarm()))
     cli.init(app)
     return app

@@ -32,6 +32,8 @@ class Settings:
     """Newest first; older ones still find suppressions written under them."""
     state_dir: Path
     """What must outlive the database: the epoch and the journal. Best on a disk of its own."""
+    metrics_token: str = field(default="", repr=False)
+    """What opens ``/metrics`` from another machine; empty: nothing does."""
     log_format: str = "text"
     testing: bool = False
 
@@ -67,6 +69,7 @@ def from_environ(env: Mapping[str, str] | None = None) -> Settings:
         secret_keys=_keys(env, "SECRET_KEYS"),
         suppression_keys=_keys(env, "SUPPRESSION_KEYS"),
         state_dir=_state_dir(env),
+        metrics_token=_token(env, "METRICS_TOKEN"),
         log_format=_one_of(env.get("LOG_FORMAT", "text"), "LOG_FORMAT", {"json", "text"}),
     )
 
@@ -128,6 +131,13 @@ def _state_of_a_trial(env: Mapping[str, str]) -> Path:
     database = urlsplit(_need(env, "DATABASE_URL"))
     place = f"{database.hostname}:{database.port}{database.path}?{database.query}"
     return PROJECT / "var" / "state" / hashlib.sha256(place.encode()).hexdigest()[:12]
+
+
+def _token(env: Mapping[str, str], name: str) -> str:
+    value = env.get(name, "").strip()
+    if value and len(value) < MIN_KEY_LENGTH:
+        raise BadSettings(f"{name} must have at least {MIN_KEY_LENGTH} characters, or be empty")
+    return value
 
 
 def _keys(env: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -5,13 +5,14 @@ from typing import Any
 from celery.beat import PersistentScheduler, ScheduleEntry
 from redis import Redis, RedisError
 
-from worker.schedule import HOUSE, MOST_WAITING
+from crm.operations.queues import CROWDED
+from worker.schedule import HOUSE
 
 WITHIN_S = 1.0
 
 
 class PatientScheduler(PersistentScheduler):
-    """Leaves a message out while MOST_WAITING lie in the house's queue.
+    """Leaves a message out while CROWDED lie in the house's queue.
 
     They expire, and lie there all the same until a worker takes them out: days without one would
     fill the broker. None is missed: each says what the next one says again.
@@ -31,6 +32,6 @@ class PatientScheduler(PersistentScheduler):
         limits = {"socket_timeout": WITHIN_S, "socket_connect_timeout": WITHIN_S}
         try:
             with Redis.from_url(self.app.conf.broker_url, **limits) as broker:
-                return bool(broker.llen(HOUSE) < MOST_WAITING)
+                return bool(broker.llen(HOUSE) < CROWDED)
         except RedisError:
             return True  # sending will fail, and say so

@@ -24,8 +24,6 @@ BEAT = {
 BULK, SERVICE, HOUSE = "bulk", "service", "house"
 DOORBELLS = {BULK: "worker.tasks.send_bulk", SERVICE: "worker.tasks.send_service"}
 """By queue, the task that fills a free sender's place."""
-MOST_WAITING = 20
-"""Messages in the house's queue while nobody takes them out: some seconds' worth."""
 DOORBELL_S = 5
 """How long a doorbell is worth hearing."""
 

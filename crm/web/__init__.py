@@ -24,6 +24,7 @@ from crm.web import (
     nav,
     paging,
     refusals,
+    strip,
 )
 
 
@@ -44,6 +45,7 @@ def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
     filters.init(app)
     assets.init(app)
     nav.init(app)
+    strip.init(app)
     look.init(app)
     paging.init(app)
     refusals.init(app)

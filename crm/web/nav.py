@@ -73,6 +73,18 @@ MENU = (
                 icon="history",
                 under=("audit",),
             ),
+            Entry(
+                endpoint="operations.show",
+                label=_l("State of sending"),
+                icon="activity",
+                under=("operations",),
+            ),
+            Entry(
+                endpoint="installation.show",
+                label=_l("Installation"),
+                icon="shield-check",
+                under=("installation",),
+            ),
         ),
     ),
     Section(

@@ -29,6 +29,7 @@ NOT_PAGES: Final = frozenset(
         "campaigns.preview",
         "campaigns.progress",
         "appointments.letter",
+        "operations.now",
     }
 )
 Places = dict[str, list[str]]
@@ -106,6 +107,8 @@ def _settings(session: Session) -> Places:
         "clinic.settings": ["/clinic"],
         "relays.index": ["/relays"],
         "paces.index": ["/paces"],
+        "operations.show": ["/operations"],
+        "installation.show": ["/installation"],
         "relays.declare": ["/relays/127.0.0.1:9"],
         "consent.texts": ["/consent/texts"],
         "consent.versions": ["/consent/texts/marketing_email/ru"],

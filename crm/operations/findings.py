@@ -1,0 +1,161 @@
+"""What is wrong, in sentences that say what to do: the first thing on the operator's page."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from crm.delivery.states import Lane, MailingState
+from crm.errors import later
+from crm.operations.look import Look
+from crm.operations.queues import CROWDED
+from crm.relays.rules import NONE_MAY_SEND
+from crm.safekeeping.rules import Hold
+
+SERVICE_WAITS: Final = timedelta(minutes=2)
+STOPS_WAIT: Final = timedelta(minutes=1)
+SEALS_WAIT: Final = timedelta(minutes=10)
+
+UNREADABLE: Final = later(
+    "The setting SMTP_URL cannot be read, so nothing is sent. Whoever runs the server finds out "
+    "why with “flask --app wsgi crm doctor”."
+)
+LEFT_AFTER_A_STOP: Final = later(
+    "A letter left after its addressee had refused, %(seconds)s s later. Pause all campaigns and "
+    "report it: this must never happen."
+)
+BROKER_AWAY: Final = later(
+    "Valkey does not answer. Letters that wait still go, but no campaign starts, and dead senders "
+    "are not noticed. Start it on the server."
+)
+CROWDED_HOUSE: Final = later(
+    "Housekeeping does not keep up: %(count)s messages wait. Restart vezhlivo-worker@house."
+)
+SILENT: Final = {
+    "bulk": later(
+        "No sender of campaigns is alive: campaigns stand still. Start vezhlivo-worker@bulk."
+    ),
+    "service": later(
+        "No sender of service letters is alive: confirmations and answers wait. "
+        "Start vezhlivo-worker@service."
+    ),
+    "house": later(
+        "Housekeeping is not alive: no campaign starts, and dead senders are not noticed. "
+        "Start vezhlivo-worker@house."
+    ),
+    "beat": later(
+        "The clock is not alive: no campaign starts, and dead senders are not noticed. "
+        "Start vezhlivo-beat."
+    ),
+}
+SERVICE_LATE: Final = later(
+    "A service letter has been waiting for %(minutes)s min. Look below whether its sender is alive "
+    "and the mail relay is at rest."
+)
+RELAY_RESTS: Final = later(
+    "The mail relay asked for a pause: letters go on at %(time)s by themselves."
+)
+MAILINGS_HELD: Final = later(
+    "Campaigns held by the system: %(count)s. Each says why on its page, and waits for a decision."
+)
+STOPS_NOT_KEPT: Final = later(
+    "Refusals that wait to be written into the journal: %(count)s. They are obeyed; look at the "
+    "state folder’s disk."
+)
+NOT_SEALED: Final = later(
+    "The logs have not been sealed for %(minutes)s min. Look below whether housekeeping is alive."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something that is not as it should be."""
+
+    say: str
+    """A msgid, filled by ``values``; a moment among them is shown as an hour."""
+    values: dict[str, Any] = field(default_factory=dict)
+    endpoint: str | None = None
+    """The page where something can be done about it."""
+    kind: str = "bad"
+    """``bad``: letters stand still or a promise is broken; ``wait``: look at it."""
+
+
+def findings(look: Look) -> list[Finding]:
+    """Return all that is wrong, the gravest first; empty where all is well."""
+    found = [
+        *_of_stops(look),
+        *barriers(look.hold, look.trouble, has_relays=look.relays is not None, usable=look.usable),
+        *_of_programs(look),
+        *_of_letters(look),
+        *_of_logs(look),
+    ]
+    return sorted(found, key=lambda one: one.kind)
+
+
+def barriers(
+    hold: Hold | None, trouble: str | None, *, has_relays: bool, usable: int
+) -> Iterator[Finding]:
+    """Yield why no letter may leave at all: what every page of the staff says, too."""
+    if hold is not None:
+        yield Finding(say=hold.say, values=dict(hold.values), endpoint="installation.show")
+    if trouble is not None:
+        yield Finding(say=trouble, endpoint="installation.show")
+    if not has_relays:
+        yield Finding(say=UNREADABLE, endpoint="relays.index")
+    elif not usable:
+        yield Finding(say=NONE_MAY_SEND, endpoint="relays.index")
+
+
+def _of_stops(look: Look) -> Iterator[Finding]:
+    if look.gap_today.proved:
+        seconds = max(1, round(look.gap_today.proved.total_seconds()))
+        yield Finding(say=LEFT_AFTER_A_STOP, values={"seconds": seconds})
+
+
+def _of_programs(look: Look) -> Iterator[Finding]:
+    if look.queues is None:
+        yield Finding(say=BROKER_AWAY)
+    elif look.queues["house"] >= CROWDED and look.alive["house"]:
+        yield Finding(say=CROWDED_HOUSE, values={"count": look.queues["house"]})
+    for kind, living in look.alive.items():
+        if not living:
+            yield Finding(say=SILENT[kind])
+
+
+def _of_letters(look: Look) -> Iterator[Finding]:
+    waits = _since(look.lanes[Lane.SERVICE].oldest_at, look.at)
+    if waits > SERVICE_WAITS:
+        yield Finding(say=SERVICE_LATE, values={"minutes": _minutes(waits)}, kind="wait")
+    for one in look.resting:
+        if one.name == "relay":
+            yield Finding(
+                say=RELAY_RESTS,
+                values={"time": one.rest_until},
+                endpoint="paces.index",
+                kind="wait",
+            )
+    if held := look.mailings[MailingState.HELD]:
+        yield Finding(
+            say=MAILINGS_HELD, values={"count": held}, endpoint="campaigns.index", kind="wait"
+        )
+
+
+def _of_logs(look: Look) -> Iterator[Finding]:
+    if _since(look.unjournalled.since, look.at) > STOPS_WAIT:
+        yield Finding(
+            say=STOPS_NOT_KEPT,
+            values={"count": look.unjournalled.waiting},
+            endpoint="installation.show",
+            kind="wait",
+        )
+    waits = max(_since(one.since, look.at) for one in look.unsealed.values())
+    if waits > SEALS_WAIT:
+        yield Finding(say=NOT_SEALED, values={"minutes": _minutes(waits)}, kind="wait")
+
+
+def _since(moment: datetime | None, at: datetime) -> timedelta:
+    return max(timedelta(), at - moment) if moment else timedelta()
+
+
+def _minutes(span: timedelta) -> int:
+    return int(span.total_seconds() // 60)

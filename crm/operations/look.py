@@ -1,0 +1,110 @@
+"""One look at everything that sending needs: what page and metrics are made of."""
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from crm.audit.models import Log
+from crm.clinic.service import details
+from crm.config import Settings
+from crm.delivery import rest
+from crm.delivery.pacing_models import Pace
+from crm.delivery.states import Lane, MailingState
+from crm.desk.today import midnight
+from crm.operations import alive, ledgers, letters, queues, stop_gap
+from crm.operations.ledgers import Backlog
+from crm.operations.letters import LaneFigures
+from crm.operations.models import Worker
+from crm.operations.stop_gap import Gap
+from crm.relays import service as relays
+from crm.relays.service import Standing
+from crm.safekeeping import installation, journal
+from crm.safekeeping.rules import Hold
+
+LONG: Final = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """Everything at one moment."""
+
+    at: datetime
+    hold: Hold | None
+    trouble: str | None
+    """The sentence for staff where the journal keeps letters from leaving."""
+    free_bytes: int | None
+    """On the journal's disk."""
+    relays: list[Standing] | None
+    """None: SMTP_URL cannot be read."""
+    queues: dict[str, int] | None
+    """None: the broker does not answer."""
+    workers: Sequence[Worker]
+    lanes: dict[Lane, LaneFigures]
+    mailings: dict[MailingState, int]
+    resting: list[Pace]
+    gap_today: Gap
+    unjournalled: Backlog
+    unsealed: dict[Log, Backlog]
+
+    @property
+    def alive(self) -> dict[str, list[Worker]]:
+        """Return the living processes of each kind."""
+        living = [one for one in self.workers if alive.is_alive(one, at=self.at)]
+        return {kind: [one for one in living if one.kind == kind] for kind in alive.KINDS}
+
+    @property
+    def silent_since(self) -> dict[str, datetime]:
+        """Return when each kind was heard last of which no process is alive; none: never."""
+        living = self.alive
+        return {one.kind: one.beat_at for one in reversed(self.workers) if not living.get(one.kind)}
+
+    @property
+    def usable(self) -> int:
+        """Return how many relays may be given letters."""
+        return sum(one.refusal is None for one in self.relays or ())
+
+    @property
+    def rests(self) -> Counter[str]:
+        """Return how many rest: ``relay``, ``provider``, ``domain``."""
+        return Counter(one.name.partition(":")[0] for one in self.resting)
+
+
+def look(session: Session, settings: Settings, *, at: datetime) -> Look:
+    """Look once. The number of statements does not depend on what is found."""
+    today = midnight(details(session).zone, at=at)
+    return Look(
+        at=at,
+        hold=installation.verdict(session, settings, at=at),
+        trouble=journal.of(settings).trouble(),
+        free_bytes=_free(settings),
+        relays=relays_of(session, settings),
+        queues=queues.waiting(settings.redis_url),
+        workers=alive.known(session),
+        lanes=letters.lanes(session, today=today, at=at),
+        mailings=letters.mailings(session),
+        resting=rest.resting(session, at=at),
+        gap_today=stop_gap.gap(session, since=today),
+        unjournalled=ledgers.unjournalled(session),
+        unsealed=ledgers.unsealed(session),
+    )
+
+
+def relays_of(session: Session, settings: Settings) -> list[Standing] | None:
+    """Return the relays of SMTP_URL; None where it cannot be read."""
+    try:
+        return relays.standings(session, settings)
+    except ValueError:
+        return None
+
+
+def _free(settings: Settings) -> int | None:
+    try:
+        disk = os.statvfs(settings.state_dir)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
