@@ -1,6 +1,5 @@
 """Real servers, and people to write to."""
 
-import dataclasses
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,26 +8,11 @@ from sqlalchemy.orm import Session
 
 from crm.config import Settings
 from crm.delivery.models import Mailing
-from devtools.catcher import Sink
 from tests.chaos.nursery import Nursery, nursery
+from tests.delivery.conftest import one_sink, settings, sink
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
-
-@pytest.fixture(scope="session")
-def one_sink() -> Iterator[Sink]:
-    with Sink() as sink:
-        yield sink
-
-
-@pytest.fixture
-def sink(one_sink: Sink) -> Sink:
-    one_sink.clear()
-    return one_sink
-
-
-@pytest.fixture
-def settings(settings: Settings, sink: Sink) -> Settings:
-    return dataclasses.replace(settings, smtp_url=sink.url)
+__all__ = ["one_sink", "settings", "sink"]
 
 
 @pytest.fixture

@@ -75,6 +75,16 @@ def opt_out(to: Site, door: Door) -> Told:
     return Told(door.address, answer.status, at_ns / 1e9 - began, at_ns)
 
 
+def wake_up(to: Site) -> None:
+    """Let every process of the site have read its code before anybody's time is taken."""
+    in_a_row, until = 0, time.monotonic() + 30
+    while in_a_row < 12:
+        began = time.monotonic()
+        opt_out(to, Door("", "nobody"))
+        in_a_row = in_a_row + 1 if time.monotonic() - began < 0.2 else 0
+        assert time.monotonic() < until, "the site does not answer"
+
+
 class Leaving(threading.Thread):
     """One person after another opts out, in no order, until the ``with`` block ends."""
 
@@ -96,6 +106,7 @@ class Leaving(threading.Thread):
             self.fault = fault
 
     def __enter__(self) -> "Leaving":
+        wake_up(self.to)
         self.start()
         return self
 
@@ -109,7 +120,8 @@ class Leaving(threading.Thread):
             raise self.fault
         assert {one.status for one in self.told} <= {200, 202, 503}
         assert any(one.status == 200 for one in self.told), "nobody could leave"
-        assert [one for one in self.told if one.took_s > PROMISED_S] == []
+        slow = [(one.status, one.took_s) for one in self.told if one.took_s > PROMISED_S]
+        assert slow == []
         assert late(self.told, dots) == []
 
 

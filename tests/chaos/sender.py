@@ -4,8 +4,8 @@
 
 It hears ``NTH SIGNAL STEP``: that the sender gets the signal when it comes to the step for the nth
 time; or ``0 - -`` for one that nothing befalls. It says the process id, then ``stopped``,
-``killed``, ``failed``, or ``ended`` where there was nothing left to do (with ``--stay``: where it was
-told to end). After ``stopped`` any line makes it wait for the rest.
+``killed``, ``failed``, or ``ended`` where there was nothing left to do (with ``--stay``: where it
+was told to end). After ``stopped`` any line makes it wait for the rest.
 """
 
 import argparse
