@@ -2,30 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from crm.audit.models import AuditEvent
+from crm.campaigns.figures import AtProvider, by_provider
 from crm.campaigns.models import Campaign
 from crm.campaigns.rules import RATE_OVER, minutes_left
-from crm.delivery import service as delivery
+from crm.consent.rules import Reason
 from crm.delivery.models import Lease, Mailing, Outcome
 from crm.delivery.service import Tally
 from crm.delivery.states import DeliveryState, MailingState
 from crm.staff.models import Staff
 
 ENDED = frozenset({MailingState.STOPPED, MailingState.FINISHED})
-_STEPS = (
-    "campaign.approved",
-    "campaign.launched",
-    "campaign.paused",
-    "campaign.resumed",
-    "campaign.stopped",
-    "campaign.sent_late",
-    "campaign.halted",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +24,8 @@ class Progress:
 
     state: MailingState
     tally: Tally
+    """Without reasons: those are counted from rows, and would cost more with each letter."""
+    providers: list[AtProvider]
     per_minute: int
     """Letters that ended in the last minute."""
     minutes_left: int | None
@@ -48,15 +40,20 @@ class Progress:
         """Return whether every planned letter is in exactly one state."""
         return self.tally.planned == self.tally.settled + self.tally.queued + self.tally.sending
 
+    @property
+    def retries(self) -> int:
+        """Return how many letters were refused for now and wait for another try."""
+        return sum(one.retries for one in self.providers)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """Something that was done to a campaign, for its history."""
+    @property
+    def retry_at(self) -> datetime | None:
+        """Return when the first of them is tried; None where there are none."""
+        return min((one.retry_at for one in self.providers if one.retry_at), default=None)
 
-    act: str
-    at: datetime
-    who: str | None
-    detail: dict[str, Any]
+    def is_work_open(self, *, at: datetime) -> bool:
+        """Return whether a sender has something to do with it now."""
+        due = self.retry_at is not None and self.retry_at <= at
+        return self.tally.queued > self.retries or self.tally.sending > 0 or due
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,41 +74,38 @@ class Row:
 
 
 def progress(session: Session, mailing: Mailing, *, at: datetime) -> Progress:
-    """Count the mailing."""
-    tally = delivery.tally(session, mailing.id)
-    per_minute = (
-        session.scalar(
-            select(func.count()).where(
-                Outcome.mailing_id == mailing.id,
-                Outcome.at > at - RATE_OVER,
-                Outcome.state != DeliveryState.WITHHELD,
-            )
-        )
-        or 0
-    )
+    """Count the mailing. Costs the same whatever has ended of it: it is polled."""
+    tally, providers = by_provider(session, mailing.id, at=at)
     running = mailing.state is MailingState.RUNNING
+    per_minute = _last_minute(session, mailing.id, at=at) if running else 0
     return Progress(
         state=mailing.state,
         tally=tally,
-        per_minute=per_minute if running else 0,
+        providers=providers,
+        per_minute=per_minute,
         minutes_left=minutes_left(tally.queued, per_minute) if running and tally.queued else None,
     )
 
 
-def history(session: Session, campaign_id: int) -> list[Step]:
-    """Return what was done since the approval, the newest first."""
-    rows = session.execute(
-        select(AuditEvent.act, AuditEvent.at, Staff.name, AuditEvent.detail)
-        .outerjoin(Staff, Staff.id == AuditEvent.actor_id)
-        .where(
-            AuditEvent.subject == "campaign",
-            AuditEvent.subject_id == campaign_id,
-            AuditEvent.act.in_(_STEPS),
-        )
-        .order_by(AuditEvent.id.desc())
-        .limit(50)
+def _last_minute(session: Session, mailing_id: int, *, at: datetime) -> int:
+    ended = select(func.count()).where(
+        Outcome.mailing_id == mailing_id,
+        Outcome.at > at - RATE_OVER,
+        Outcome.state != DeliveryState.WITHHELD,
     )
-    return [Step(act=row[0], at=row[1], who=row[2], detail=row[3]) for row in rows]
+    return session.scalar(ended) or 0
+
+
+def withheld(session: Session, mailing: Mailing) -> dict[Reason, int]:
+    """Return why letters of it were withheld; counted from rows while it has no certificate."""
+    if mailing.certificate is not None:
+        return {Reason(name): count for name, count in mailing.certificate["reasons"].items()}
+    rows = session.execute(
+        select(Outcome.reason, func.count())
+        .where(Outcome.mailing_id == mailing.id, Outcome.state == DeliveryState.WITHHELD)
+        .group_by(Outcome.reason)
+    )
+    return {reason: count for reason, count in rows if reason is not None}
 
 
 def listed(

@@ -54,11 +54,22 @@ def find(session: Session, campaign_id: int) -> Campaign:
     return campaign
 
 
-def mailing_of(session: Session, campaign: Campaign) -> Mailing:
-    """Return the campaign's mailing. Raises WrongState where it is still a draft."""
+def mailing_of(session: Session, campaign: Campaign, mailing_id: int | None = None) -> Mailing:
+    """Return the campaign's mailing, or the one of this id that sends letters of it again.
+
+    Raises:
+        WrongState: the campaign is still a draft.
+        NotFound: the mailing is not the campaign's.
+
+    """
     if campaign.mailing_id is None:
         raise WrongState(f"campaign {campaign.id} is a draft")
-    return delivery.find(session, campaign.mailing_id)
+    mailing = first = delivery.find(session, mailing_id or campaign.mailing_id)
+    while first.resends_id is not None:
+        first = delivery.find(session, first.resends_id)
+    if first.id != campaign.mailing_id:
+        raise NotFound(f"mailing {mailing.id} of campaign {campaign.id}")
+    return mailing
 
 
 def approve(
@@ -117,22 +128,28 @@ def _schedule(
     campaign.approved_count = approval.count
 
 
-def pause(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+def pause(
+    session: Session, campaign: Campaign, mailing: Mailing, *, staff_id: int, at: datetime
+) -> None:
     """Pause the mailing. Raises WrongState. After the commit comes ``gate.barrier``."""
-    delivery.pause(session, mailing_of(session, campaign).id)
-    _note(session, "campaign.paused", campaign, staff_id=staff_id, at=at)
+    delivery.pause(session, mailing.id)
+    _note(session, "campaign.paused", campaign, mailing, staff_id=staff_id, at=at)
 
 
-def resume(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+def resume(
+    session: Session, campaign: Campaign, mailing: Mailing, *, staff_id: int, at: datetime
+) -> None:
     """Let the mailing run again. Raises WrongState."""
-    delivery.resume(session, mailing_of(session, campaign).id)
-    _note(session, "campaign.resumed", campaign, staff_id=staff_id, at=at)
+    delivery.resume(session, mailing.id)
+    _note(session, "campaign.resumed", campaign, mailing, staff_id=staff_id, at=at)
 
 
-def stop(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
+def stop(
+    session: Session, campaign: Campaign, mailing: Mailing, *, staff_id: int, at: datetime
+) -> None:
     """Stop the mailing for good. Raises WrongState. After the commit comes ``gate.barrier``."""
-    delivery.stop(session, mailing_of(session, campaign).id, at=at)
-    _note(session, "campaign.stopped", campaign, staff_id=staff_id, at=at)
+    delivery.stop(session, mailing.id, at=at)
+    _note(session, "campaign.stopped", campaign, mailing, staff_id=staff_id, at=at)
 
 
 def send_overdue(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
@@ -145,17 +162,24 @@ def send_overdue(session: Session, campaign: Campaign, *, staff_id: int, at: dat
     )
     if moved is None:
         raise WrongState(f"campaign {campaign.id} is not overdue")
-    _note(session, "campaign.sent_late", campaign, staff_id=staff_id, at=at)
+    mailing = mailing_of(session, campaign)
+    _note(session, "campaign.sent_late", campaign, mailing, staff_id=staff_id, at=at)
 
 
 def note_halt(
-    session: Session, campaign: Campaign, *, passed: bool, took_ms: int, staff_id: int, at: datetime
+    session: Session,
+    campaign: Campaign,
+    mailing: Mailing,
+    *,
+    passed: bool,
+    took_ms: int,
+    staff_id: int,
+    at: datetime,
 ) -> None:
     """Write down how a pause or stop ended: what the page then tells, for as long as it stands.
 
     Call after the barrier. ``passed`` is what ``gate.barrier`` returned.
     """
-    mailing = mailing_of(session, campaign)
     tally = delivery.tally(session, mailing.id)
     note(
         session,
@@ -164,6 +188,7 @@ def note_halt(
         actor_id=staff_id,
         subject="campaign",
         subject_id=campaign.id,
+        mailing_id=mailing.id,
         stopped=mailing.state is MailingState.STOPPED,
         passed=passed,
         took_ms=took_ms,
@@ -203,5 +228,21 @@ def launch_next(session: Session, *, at: datetime) -> tuple[int, int] | None:
     return campaign_id, planned
 
 
-def _note(session: Session, act: str, campaign: Campaign, *, staff_id: int, at: datetime) -> None:
-    note(session, act, at=at, actor_id=staff_id, subject="campaign", subject_id=campaign.id)
+def _note(
+    session: Session,
+    act: str,
+    campaign: Campaign,
+    mailing: Mailing,
+    *,
+    staff_id: int,
+    at: datetime,
+) -> None:
+    note(
+        session,
+        act,
+        at=at,
+        actor_id=staff_id,
+        subject="campaign",
+        subject_id=campaign.id,
+        mailing_id=mailing.id,
+    )

@@ -172,6 +172,7 @@ AUDIT = {
     "campaign.resumed": _("Resumed a campaign"),
     "campaign.stopped": _("Stopped a campaign"),
     "campaign.sent_late": _("Sent a campaign late"),
+    "mailing.resent": _("Sent uncertain letters again"),
     "campaign.halted": _("Sending of a campaign ceased"),
     "clinic.changed": _("Changed the clinic’s details"),
     "installation.released": _("Released this installation"),

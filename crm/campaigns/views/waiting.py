@@ -1,0 +1,97 @@
+"""What keeps a mailing from going on, in one sentence."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from flask_babel import format_decimal, gettext
+
+from crm.campaigns import pulse
+from crm.campaigns.follow import Progress
+from crm.config import Settings
+from crm.db import session
+from crm.delivery.models import Mailing
+from crm.delivery.providers import NAMES
+from crm.delivery.states import MailingState
+from crm.delivery.waits import Wait, Waiting, waits_for
+from crm.errors import later
+from crm.relays import service as relays
+from crm.relays.rules import NONE_MAY_SEND
+from crm.safekeeping import installation, journal
+from crm.web.filters import hour, moment, thousands
+
+_SOON = timedelta(hours=20)
+"""Within these a time of day needs no date."""
+_NOBODY: Final = later(
+    "No sender is at work. Tell the administrator: the worker has to be started."
+)
+_pulse = pulse.Pulse()
+
+SAY: Final = {
+    Wait.QUIET_HOURS: later("Waits: quiet hours until %(time)s."),
+    Wait.RELAY_REST: later("Waits: the mail relay rests until %(time)s."),
+    Wait.PROVIDER_REST: later("Waits: %(provider)s rests until %(time)s."),
+    Wait.MAILING_PACE: later("Waits: limit of this mailing, %(rate)s/min."),
+    Wait.RELAY_PACE: later("Waits: limit of the mail relay, %(rate)s/min."),
+    Wait.WARM_UP: later("Waits: warm-up of %(provider)s, %(hourly)s an hour today."),
+    Wait.PROVIDER_PACE: later("Waits: provider limit %(provider)s, %(rate)s/min."),
+    Wait.RETRIES: later("Waits: only letters refused for now are left, next try %(time)s."),
+}
+
+
+def sentences(
+    mailing: Mailing, looked: Progress, settings: Settings, *, at: datetime
+) -> dict[str, str | None]:
+    """Return ``barred``: what a person must put right, and ``waits``: what time will bring."""
+    if mailing.state is not MailingState.RUNNING or looked.ended:
+        return {"barred": None, "waits": None}
+    barred = _barred(settings, at=at)
+    waiting = None if barred else waits_for(session(), mailing, at=at)
+    if not barred and _nobody_sends(mailing, looked, waiting, at=at):
+        barred = gettext(
+            "No sender is at work. Tell the administrator: the worker has to be started."
+        )
+    waits = in_words(waiting, at=at) if waiting and not barred else None
+    return {"barred": barred, "waits": waits}
+
+
+def _barred(settings: Settings, *, at: datetime) -> str | None:
+    hold = installation.verdict(session(), settings, at=at)
+    if hold is not None:
+        why = gettext(hold.say, **hold.values)
+        return str(gettext("The installation is held: %(why)s", why=why))
+    fault = _relays_fault(settings) or journal.of(settings).trouble()
+    return str(gettext(fault)) if fault else None
+
+
+def _relays_fault(settings: Settings) -> str | None:
+    try:
+        return None if relays.usable(session(), settings) else NONE_MAY_SEND
+    except ValueError:
+        return NONE_MAY_SEND
+
+
+def _nobody_sends(
+    mailing: Mailing, looked: Progress, waiting: Waiting | None, *, at: datetime
+) -> bool:
+    if waiting is not None and waiting.kind is not Wait.RETRIES:
+        return False
+    if not looked.is_work_open(at=at):
+        return False
+    signs = (*pulse.signs_of_life(session()), looked.tally.settled, looked.retries)
+    return _pulse.silent(mailing.id, signs)
+
+
+def in_words(waiting: Waiting, *, at: datetime) -> str:
+    """Return the sentence."""
+    rate = waiting.per_minute or 0.0
+    values = {
+        "provider": gettext(NAMES[waiting.provider]) if waiting.provider else "",
+        "time": _time(waiting.until, at=at) if waiting.until else "",
+        "rate": format_decimal(rate, format="#,##0.#"),
+        "hourly": thousands(round(rate * 60)),
+    }
+    return str(gettext(SAY[waiting.kind], **values))
+
+
+def _time(until: datetime, *, at: datetime) -> str:
+    return hour(until) if until - at < _SOON else moment(until)
