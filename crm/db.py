@@ -156,27 +156,29 @@ def _element(value: object) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-def round_trip(session: Session, *statements: Statement) -> list[list[tuple[Any, ...]]]:
-    """Run statements in the session's transaction, in one round trip; return the rows of each.
+def straight(session: Session, *statements: Statement) -> list[list[tuple[Any, ...]]]:
+    """Run statements in the session's transaction, straight through the driver; return their rows.
 
-    Each still begins after the one before it has ended, with a snapshot of its own. For the few
-    places where round trips are counted.
+    For the few that run at every window of letters: the layers above cost more than the database,
+    and so does the driver's pipeline mode.
 
     Raises:
-        OperationalError: as SQLAlchemy would; a connection that is gone is given up.
+        OperationalError: whatever the fault; a connection that is gone is given up.
 
     """
     link = session.connection()
     driver = cast("psycopg.Connection[Any]", link.connection.driver_connection)
+    found = []
     try:
-        with driver.pipeline() as pipeline:
-            cursors = [driver.execute(sql, values) for sql, values in statements]
-            pipeline.sync()
-            return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        for sql, values in statements:
+            cursor = driver.execute(sql, values)
+            answer = cursor.pgresult
+            found.append(cursor.fetchall() if answer is not None and answer.nfields else [])
     except psycopg.Error as fault:
         if driver.broken or driver.closed:
             link.invalidate(fault)
         raise OperationalError(None, None, fault, hide_parameters=True) from fault
+    return found
 
 
 def session() -> Session:

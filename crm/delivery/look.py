@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.consent.rules import Bars, Standing
-from crm.db import Statement, array, round_trip
+from crm.db import Statement, array, straight
 from crm.delivery.rules import LOOK_S
 from crm.delivery.states import MailingState
 from crm.delivery.window import Recipient
@@ -40,8 +40,8 @@ WAITED_S = LOOK_S / 4
 def enter_and_look(session: Session, hands: Sequence[Hand]) -> tuple[dict[int, Look], float]:
     """Enter the gate, and return what is known then of each recipient, by delivery, and since when.
 
-    One round trip of three statements: the lock, and only after it the looks. Where the lock had
-    to be waited for, nobody can tell how old they are, so we look again.
+    The lock, and only in later statements the looks. Where the lock had to be waited for, nobody
+    can tell how old they are, so we look again.
 
     Args:
         session: with no transaction open; the one that this opens is the gate's.
@@ -62,7 +62,7 @@ def _look(session: Session, hands: Sequence[Hand], *before: Statement) -> dict[i
         "fences": array(fence for fence, _one in hands),
         "tokens": array(token for _fence, one in hands for token in one.tokens),
     }
-    *_, listed, seen = round_trip(session, *before, (_LISTED, values), (_LOOK, values))
+    *_, listed, seen = straight(session, *before, (_LISTED, values), (_LOOK, values))
     entries = {(bytes(token), purpose) for token, purpose in listed}
     recipients = {one.delivery_id: one for _fence, one in hands}
     return {row[0]: _seen(row, recipients[row[0]], entries) for row in seen}

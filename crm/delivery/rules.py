@@ -11,7 +11,7 @@ LINES = 32
 WINDOW = 64
 """Letters taken at a time, durably: a killed sender leaves so many in doubt, and so many again that
 have dots and no answers yet."""
-RANGE_SIZE = 500
+RANGE_SIZE = 512
 """Deliveries leased at a time."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""

@@ -5,7 +5,7 @@ cost more than sending it.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -14,7 +14,7 @@ from sqlalchemy import Row, insert, select, text
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
-from crm.db import array, round_trip
+from crm.db import array, straight
 from crm.delivery.lease import Fenced, Work
 from crm.delivery.models import Retry, Window
 from crm.delivery.states import DeliveryState, Lane, MailingState
@@ -58,9 +58,9 @@ class Result:
 
 
 def write(
-    session: Session, work: Work, results: Sequence[Result], *, closed: Iterable[int]
+    session: Session, work: Work, results: Sequence[Result], *, closed: Collection[int]
 ) -> tuple[int, MailingState]:
-    """Open transaction (a) under the fence and write down how letters ended; one round trip.
+    """Open transaction (a) under the fence and write down how letters ended.
 
     The lease's row lock makes this and a watcher's burial follow each other: whatever is written
     in this transaction is either seen by the burial, or never written.
@@ -79,22 +79,21 @@ def write(
 
     """
     ended = _ended(results)
-    begun, *_ = round_trip(
-        session,
-        (_BEGIN, _sums(ended) | {"fence": work.fence}),
-        (_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}),
-        (_CLOSE, {"ids": array(closed)}),
-    )
+    [begun] = straight(session, (_BEGIN, _sums(ended) | {"fence": work.fence}))
     if not begun:
         raise Fenced(f"lease {work.fence}")
     counted, state = begun[0]
+    if ended:
+        straight(session, (_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}))
+    if closed:
+        straight(session, (_CLOSE, {"ids": array(closed)}))
     return counted, MailingState(state)
 
 
 def settle(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
     """Write down results under a lease that is no more, in the transaction that ended it."""
     columns = _columns(_ended(results))
-    round_trip(session, (_WRITE, columns | {"mailing_id": work.mailing_id}))
+    straight(session, (_WRITE, columns | {"mailing_id": work.mailing_id}))
     put_back(session, work, lane, results)
 
 
@@ -118,9 +117,9 @@ def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Re
     """Make the next recipients of ``work`` a window and return them; none when it is done."""
     values = {"fence": work.fence, "mailing_id": work.mailing_id, "limit": limit, "at": at}
     if work.range_id is not None:
-        [rows] = round_trip(session, (_NEXT_OF_RANGE, values | {"range_id": work.range_id}))
+        [rows] = straight(session, (_NEXT_OF_RANGE, values | {"range_id": work.range_id}))
     else:
-        [rows] = round_trip(session, (_NEXT_RETRIES, values))
+        [rows] = straight(session, (_NEXT_RETRIES, values))
     return [Recipient(*row) for row in rows]
 
 
@@ -167,7 +166,7 @@ def take_back(
         for one in orphans
     ]
     put_back(session, work, lane, again)
-    round_trip(session, (_CLOSE, {"ids": array(window_ids)}))
+    straight(session, (_CLOSE, {"ids": array(window_ids)}))
 
 
 def open_intents(session: Session, fence: int) -> Sequence[Row[Any]]:
