@@ -1,7 +1,8 @@
 """The database: one metadata, one session, aware UTC times in and out."""
 
 import copy
-from collections.abc import Iterable, Mapping
+import select
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, cast
@@ -100,7 +101,8 @@ db = SQLAlchemy(metadata=Base.metadata)
 
 _BY_KEYS = (
     " -c plan_cache_mode=force_generic_plan -c jit=off"
-    " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
+    " -c enable_seqscan=off -c enable_bitmapscan=off"
+    " -c enable_hashjoin=off -c enable_mergejoin=off"
 )
 
 
@@ -179,6 +181,18 @@ def straight(session: Session, *statements: Statement) -> list[list[tuple[Any, .
             link.invalidate(fault)
         raise OperationalError(None, None, fault, hide_parameters=True) from fault
     return found
+
+
+def is_silent(session: Session) -> Callable[[], bool]:
+    """Return what tells whether the server has said nothing since its last answer.
+
+    Between two statements it speaks only to take its leave: it has ended this session, and with it
+    the locks. Asking costs no round trip.
+    """
+    driver = cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
+    ear = select.poll()
+    ear.register(driver.fileno(), select.POLLIN)
+    return lambda: not ear.poll(0)
 
 
 def session() -> Session:

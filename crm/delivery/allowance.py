@@ -29,6 +29,8 @@ class Allowance:
     now_s: Callable[[], float]
     _clinic: Clinic | None = field(init=False, default=None)
     _domains: dict[str, datetime] = field(init=False, default_factory=dict)
+    _free: set[tuple[str, int]] = field(init=False, default_factory=set)
+    """Providers and mailings that nothing limited when last asked."""
     _rests: Collection[str] = field(init=False, default=())
     _fresh_until: float = field(init=False, default=0.0)
 
@@ -51,6 +53,14 @@ class Allowance:
         """Take up to ``wanted`` letters out of the buckets; 0 where none may leave now."""
         if self.is_quiet(session, lane, at=at):
             return 0
+        self._settings(session, at=at)
+        asked = (work.provider, work.mailing_id)
+        if asked not in self._free and not pace.is_limited(
+            session, provider=work.provider, mailing_id=work.mailing_id, lane=lane
+        ):
+            self._free.add(asked)
+        if asked in self._free:
+            return wanted
         return pace.take(
             session,
             wanted,
@@ -105,6 +115,7 @@ class Allowance:
             session.expunge(self._clinic)
             self._domains = resting_domains(session, at=at)
             self._rests = rests(session).keys()
+            self._free.clear()
             self._fresh_until = self.now_s() + FRESH_S
         return self._clinic
 

@@ -82,7 +82,7 @@ _COUNT = """
         FROM ranges r CROSS JOIN LATERAL (
             SELECT count(*) AS untouched FROM deliveries d LEFT JOIN outcomes o
                 ON o.delivery_id = d.id
-            WHERE d.mailing_id = r.mailing_id AND d.id BETWEEN r.next_id AND r.high
+            WHERE d.mailing_id + 0 = r.mailing_id AND d.id BETWEEN r.next_id AND r.high
               AND o.delivery_id IS NULL
         ) AS n
         WHERE NOT r.done GROUP BY r.mailing_id

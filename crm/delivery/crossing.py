@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason, refusal
+from crm.db import is_silent
 from crm.delivery import look
 from crm.delivery.holding import Holding
 from crm.delivery.look import Look
@@ -23,6 +24,10 @@ from crm.delivery.window import Recipient, Result
 from crm.mail.smtp import Fleet, Kind, Verdict
 
 log = logging.getLogger(__name__)
+
+
+class GateLost(Exception):  # noqa: N818 - it is what happened to the sender
+    """The server has ended the session, and with it the lock that kept stops waiting."""
 
 
 @dataclass(eq=False, slots=True)
@@ -84,12 +89,15 @@ class Crossing:
             looks, looked = look.enter_and_look(
                 self.session, [(each.holding.work.fence, each.one) for each in waiting]
             )
+            stands = is_silent(self.session)
             for each in waiting:
+                if not stands():
+                    raise GateLost
                 self._pass_one(each, looks.get(each.one.delivery_id), looked)
             self.session.commit()
-        except DBAPIError:
+        except (DBAPIError, GateLost):
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
-            self.session.rollback()
+            self.session.invalidate()
             log.warning("gate lost")
             for each in waiting:
                 if each.one.delivery_id in self.aboard and not each.is_dotted:

@@ -49,11 +49,18 @@ def take(
         "bulk": lane is Lane.BULK,
         "at": at,
     }
-    if not session.scalars(_LIMITED, values).one():
+    if not is_limited(session, provider=provider, mailing_id=mailing_id, lane=lane):
         return wanted
     while (taken := session.scalars(_TAKE, values).one_or_none()) is None:
         session.execute(_MAKE, values)
     return int(taken)
+
+
+def is_limited(session: Session, *, provider: str, mailing_id: int, lane: Lane) -> bool:
+    """Return whether anything at all limits these letters, be it only a rest."""
+    values = {"provider": provider, "mailing_id": mailing_id, "bulk": lane is Lane.BULK}
+    limited: bool = session.scalars(_LIMITED, values).one()
+    return limited
 
 
 def dry(session: Session, *, at: datetime) -> set[str]:

@@ -225,9 +225,12 @@ _NEXT_OF_RANGE = f"""
         SELECT id, mailing_id, next_id, high FROM ranges WHERE id = %(range_id)s AND NOT done
     ), d AS (
         SELECT d.id, d.mailing_id, d.address_id, d.contact_id, 1 AS tries
-        FROM piece JOIN deliveries d ON d.mailing_id = piece.mailing_id
-            AND d.id BETWEEN piece.next_id AND piece.high
-        ORDER BY d.id LIMIT %(limit)s
+        FROM piece CROSS JOIN LATERAL (
+            SELECT * FROM deliveries d
+            WHERE d.id BETWEEN piece.next_id AND piece.high
+              AND d.mailing_id + 0 = piece.mailing_id  -- by the key, not by the mailing's index
+            ORDER BY d.id LIMIT %(limit)s
+        ) AS d
     ), taken AS (
         SELECT max(id) AS last, count(*)::int AS letters FROM d
     ), made AS (

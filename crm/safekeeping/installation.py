@@ -52,7 +52,10 @@ def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | Non
             journal = _tails(settings.state_dir).marks(settings.state_dir)
         except OSError:
             return Hold(why=Why.FILE_LOST, since=at, values={})
-        wrong = disagreement(identity(settings), look(session), machine(settings), journal)
+        wrong = _wrong(session, settings, journal)
+        if wrong is not None:
+            lock(session)  # until whoever is agreeing at this moment is done
+            wrong = _wrong(session, settings, journal)
         if wrong is None:
             return None
         why, values = wrong
@@ -62,6 +65,12 @@ def verdict(session: Session, settings: Settings, *, at: datetime) -> Hold | Non
             folder.write(settings.state_dir / HELD, held)
     since = datetime.fromisoformat(held["since"]).astimezone(UTC)
     return Hold(why=Why(held["why"]), since=since, values=held["values"])
+
+
+def _wrong(
+    session: Session, settings: Settings, journal: Marks
+) -> tuple[Why, dict[str, int]] | None:
+    return disagreement(identity(settings), look(session), machine(settings), journal)
 
 
 def agree(session: Session, settings: Settings, *, at: datetime) -> bool:
