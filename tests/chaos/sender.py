@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -94,7 +95,10 @@ def _live(settings: Settings, arguments: argparse.Namespace) -> None:
         write_down_dots(arguments.dots)
         _work(settings, arguments)
         status = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
+        sys.stderr.flush()
         os._exit(status)
 
 
