@@ -107,8 +107,8 @@ def barriers(
 
 
 def _of_stops(look: Look) -> Iterator[Finding]:
-    if look.gap_today.proved:
-        seconds = max(1, round(look.gap_today.proved.total_seconds()))
+    if look.gap_long.proved:
+        seconds = max(1, round(look.gap_long.proved.total_seconds()))
         yield Finding(say=LEFT_AFTER_A_STOP, values={"seconds": seconds})
 
 

@@ -27,6 +27,7 @@ from crm.safekeeping import installation, journal
 from crm.safekeeping.rules import Hold
 
 LONG: Final = timedelta(days=30)
+"""How far back stops are looked at: a broken promise does not go away at midnight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Look:
     mailings: dict[MailingState, int]
     resting: list[Pace]
     gap_today: Gap
+    gap_long: Gap
     unjournalled: Backlog
     unsealed: dict[Log, Backlog]
 
@@ -62,6 +64,11 @@ class Look:
         """Return when each kind was heard last of which no process is alive; none: never."""
         living = self.alive
         return {one.kind: one.beat_at for one in reversed(self.workers) if not living.get(one.kind)}
+
+    @property
+    def free_gb(self) -> float:
+        """Return the gigabytes that are free on the journal's disk."""
+        return (self.free_bytes or 0) / 1e9
 
     @property
     def usable(self) -> int:
@@ -89,6 +96,7 @@ def look(session: Session, settings: Settings, *, at: datetime) -> Look:
         mailings=letters.mailings(session),
         resting=rest.resting(session, at=at),
         gap_today=stop_gap.gap(session, since=today),
+        gap_long=stop_gap.gap(session, since=at - LONG),
         unjournalled=ledgers.unjournalled(session),
         unsealed=ledgers.unsealed(session),
     )

@@ -3,7 +3,7 @@
 No label tells of a person, a clinic or a domain, and each takes a fixed set of values.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, Literal
 
@@ -57,17 +57,17 @@ def _programs(look: Look) -> Iterator[Metric]:
 
 
 def _stops(look: Look) -> Iterator[Metric]:
-    gap = look.gap_today
-    yield _one("stops_today", "Refusals of today.", gap.stops)
-    yield _one(
+    gaps = {"1": look.gap_today, "30": look.gap_long}
+    yield _gaps("stops", "Refusals of today and of 30 days.", {d: g.stops for d, g in gaps.items()})
+    yield _gaps(
         "stop_gap_seconds",
-        "Longest time from a stop of today to a letter that left after it; must be 0.",
-        gap.proved.total_seconds(),
+        "Longest proved time from a refusal to a letter that left after it; must be 0.",
+        {days: gap.proved.total_seconds() for days, gap in gaps.items()},
     )
-    yield _one(
-        "answers_after_stop_today",
-        "Letters the mail server answered after a stop of today; they may have left before it.",
-        gap.letters,
+    yield _gaps(
+        "answers_after_stop",
+        "Letters the mail server answered after a refusal; they may have left before it.",
+        {days: gap.letters for days, gap in gaps.items()},
     )
     yield _one("stops_unjournalled", "Stops not in the journal yet.", look.unjournalled.waiting)
     logs = [
@@ -92,6 +92,11 @@ def _by_lane(
 ) -> Metric:
     samples = [Sample(getattr(look.lanes[lane], attribute), {"lane": lane.value}) for lane in Lane]
     return Metric(name, kind, help_, samples)
+
+
+def _gaps(name: str, help_: str, by_days: Mapping[str, float]) -> Metric:
+    samples = [Sample(value, {"days": days}) for days, value in by_days.items()]
+    return Metric(name, "gauge", help_, samples)
 
 
 def _one(name: str, help_: str, value: float) -> Metric:

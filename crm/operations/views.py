@@ -14,7 +14,7 @@ from crm.delivery import providers
 from crm.operations import letters, stop_gap, words
 from crm.operations.alarm import Alarm
 from crm.operations.findings import findings
-from crm.operations.look import LONG, look
+from crm.operations.look import look
 from crm.web.access import allow, may
 from crm.web.strip import Notice
 
@@ -59,7 +59,6 @@ def _figures(at: datetime) -> dict[str, Any]:
         "words": words,
         "where": _where,
         "leases": letters.live_leases(session(), limit=MOST_LEASES),
-        "gap_long": stop_gap.gap(session(), since=at - LONG),
         "patience_s": round(stop_gap.PATIENCE.total_seconds()),
     }
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from flask_babel import gettext
+from flask_babel import format_decimal, gettext
 from flask_babel import lazy_gettext as _l
 
 from crm.delivery.states import Lane
@@ -27,3 +27,8 @@ def said(finding: Finding) -> str:
         for name, value in finding.values.items()
     }
     return str(gettext(finding.say, **values))
+
+
+def decimal(number: float) -> str:
+    """Return ``0,4`` or ``72``: one digit behind the comma at most."""
+    return str(format_decimal(number, "#,##0.#"))
