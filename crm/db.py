@@ -177,8 +177,7 @@ def straight(session: Session, *statements: Statement) -> list[list[tuple[Any, .
             answer = cursor.pgresult
             found.append(cursor.fetchall() if answer is not None and answer.nfields else [])
     except psycopg.Error as fault:
-        # One that was told to go in mid-pipeline looks whole, and refuses even the rollback.
-        if driver.broken or driver.closed or driver.pgconn.pipeline_status:
+        if driver.broken or driver.closed:
             link.invalidate(fault)
         raise OperationalError(None, None, fault, hide_parameters=True) from fault
     return found

@@ -53,11 +53,11 @@ def _results_given(_returned: Any, given: tuple[Any, ...]) -> bool:
 
 
 def _accepted(_returned: Any, given: tuple[Any, ...]) -> bool:
-    return given[2].kind is Kind.ACCEPTED
+    return bool(given[2].kind is Kind.ACCEPTED)
 
 
 def _nothing_left(_returned: Any, given: tuple[Any, ...]) -> bool:
-    return given[0].ended
+    return bool(given[0].ended)
 
 
 STEPS: dict[str, Callable[[Stumble], None]] = {

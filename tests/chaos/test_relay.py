@@ -18,7 +18,7 @@ from crm.db import engine_of_a_sender
 from crm.delivery import books, dispatch, rules, service
 from crm.delivery.dispatch import Sender
 from crm.delivery.models import Mailing
-from crm.delivery.states import Lane, MailingState
+from crm.delivery.states import DeliveryState, Lane, MailingState
 from devtools.catcher import Sink
 from tests.chaos.reckoning import by_state, reckon_with
 from tests.crm.tls_servers import a_certificate
@@ -309,4 +309,4 @@ def test_an_expired_certificate_gets_no_letter_and_loses_none(
     carry(mailing, sink.url)
     assert Counter(letter.rcpt for letter in sink.messages()).total() == PEOPLE
     session.rollback()
-    assert len(by_state(session, service.DeliveryState.ACCEPTED)) == PEOPLE
+    assert len(by_state(session, DeliveryState.ACCEPTED)) == PEOPLE
