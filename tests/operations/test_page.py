@@ -1,0 +1,193 @@
+"""The operator's page: one look tells whether all is well, and if not, what to do."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from redis import Redis
+from sqlalchemy.orm import Session
+
+from crm.config import Settings
+from crm.delivery.models import Lease
+from crm.delivery.rest import rest
+from crm.delivery.states import Lane, LeaseState, MailingState
+from crm.operations import alive
+from crm.operations.alarm import REMEMBERED_S, Alarm
+from crm.operations.queues import CROWDED
+from crm.safekeeping import installation
+from tests.conftest import NOON, Time
+from tests.factories import a_clinic, a_running_mailing, a_willing_contact
+
+As = Callable[..., FlaskClient]
+FINE = "Everything runs"
+STRIP = "cl-strip"
+
+
+@pytest.fixture
+def broker(settings: Settings) -> Iterator[Redis]:
+    with Redis.from_url(settings.redis_url) as broker:
+        yield broker
+        broker.delete("house")
+
+
+@pytest.fixture(autouse=True)
+def at_work(session: Session, settings: Settings, time: Time) -> None:
+    """A clinic whose programs are all alive."""
+    a_clinic(session)
+    installation.agree(session, settings, at=NOON)
+    live(session)
+
+
+def live(session: Session, *, but: str = "") -> None:
+    for pid, kind in enumerate(alive.KINDS):
+        at = NOON - timedelta(minutes=5) if kind == but else NOON
+        alive.beat(session, kind, host="one", pid=pid, started_at=NOON, at=at)
+    session.commit()
+
+
+def shown(signed_in: As, role: str = "admin") -> str:
+    answer = signed_in(role).get("/operations?lang=en", headers={"Accept-Language": "en"})
+    assert answer.status_code == 200
+    return answer.text
+
+
+@pytest.mark.parametrize("role", ["admin", "dpo"])
+def test_where_all_is_well_it_says_so(signed_in: As, role: str) -> None:
+    page = shown(signed_in, role)
+    assert FINE in page
+    assert STRIP not in page
+    assert 'hx-trigger="every 5s"' in page
+
+
+@pytest.mark.parametrize("role", ["marketer", "receptionist"])
+def test_it_is_the_operators_alone(signed_in: As, role: str) -> None:
+    client = signed_in(role)
+    assert client.get("/operations").status_code == 403
+    assert client.get("/operations/now").status_code == 403
+    assert "/operations" not in client.get("/").text
+
+
+def test_polling_brings_the_figures_without_the_page(signed_in: As) -> None:
+    figures = signed_in("admin").get("/operations/now", headers={"HX-Request": "true"})
+    assert figures.status_code == 200
+    assert "<html" not in figures.text
+    assert "op-programs" in figures.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "to_do"),
+    [
+        ("bulk", "Start vezhlivo-worker@bulk"),
+        ("service", "Start vezhlivo-worker@service"),
+        ("house", "Start vezhlivo-worker@house"),
+        ("beat", "Start vezhlivo-beat"),
+    ],
+)
+def test_a_program_that_fell_silent_is_named(
+    session: Session, signed_in: As, kind: str, to_do: str
+) -> None:
+    live(session, but=kind)
+    page = shown(signed_in)
+    assert FINE not in page
+    assert page.count("vezhlivo-") == 1
+    assert to_do in page
+
+
+def test_a_clock_put_back_buries_nobody(session: Session, signed_in: As, time: Time) -> None:
+    time.moves_to(NOON - timedelta(hours=1))
+    assert FINE in shown(signed_in)
+
+
+def test_a_house_that_does_not_keep_up_is_told(broker: Redis, signed_in: As) -> None:
+    broker.rpush("house", *["{}"] * CROWDED)
+    assert f"does not keep up: {CROWDED} messages" in shown(signed_in)
+
+
+def test_a_broker_that_is_away_is_told_and_the_page_still_comes(
+    app: Flask, settings: Settings, signed_in: As
+) -> None:
+    app.extensions["crm.settings"] = dataclasses.replace(
+        settings, redis_url="redis://127.0.0.1:9/0"
+    )
+    assert "Valkey does not answer" in shown(signed_in)
+
+
+def test_what_halts_letters_is_told_with_its_page(session: Session, signed_in: As) -> None:
+    a_willing_contact(session)
+    a_running_mailing(session).state = MailingState.HELD
+    rest(session, "relay", because="421 later", at=NOON)
+    rest(session, "domain:firm.example", because="450 later", at=NOON)
+    session.commit()
+    page = shown(signed_in)
+    assert "letters go on at 15:15" in page
+    assert "Campaigns held by the system: 1" in page
+    assert 'href="/paces"' in page
+    assert "firm.example" in page
+
+
+def test_a_service_letter_that_waits_is_told(session: Session, signed_in: As, time: Time) -> None:
+    a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    mailing.lane, mailing.due_at = Lane.SERVICE, NOON - timedelta(minutes=9)
+    session.commit()
+    assert "has been waiting for 9 min" in shown(signed_in)
+
+
+def test_leases_are_shown_with_their_signs_of_life(session: Session, signed_in: As) -> None:
+    a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    for state in (LeaseState.LIVE, LeaseState.DEAD):
+        session.add(
+            Lease(
+                lane=Lane.BULK,
+                mailing_id=mailing.id,
+                provider="gmail",
+                state=state,
+                beats=4711,
+                taken_at=NOON,
+            )
+        )
+    session.commit()
+    page = shown(signed_in)
+    assert page.count("4 711".replace(" ", "\N{NO-BREAK SPACE}")) == 1
+    assert "Gmail" in page
+
+
+def test_every_page_says_that_the_installation_is_held(
+    session: Session, settings: Settings, signed_in: As
+) -> None:
+    path = settings.state_dir / installation.IDENTITY
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"machine": "another"}))
+    for role, has_link in (("admin", True), ("dpo", True), ("receptionist", False)):
+        page = signed_in(role).get("/").text
+        assert STRIP in page
+        strip = page[page.index(STRIP) : page.index("<main")]
+        assert ('href="/installation"' in strip) is has_link
+
+
+def test_strangers_see_no_strip(settings: Settings, client: FlaskClient) -> None:
+    (settings.state_dir / installation.IDENTITY).unlink()
+    assert STRIP not in client.get("/login").text
+
+
+def test_a_relay_that_nobody_declared_is_on_every_page(
+    app: Flask, settings: Settings, signed_in: As
+) -> None:
+    app.extensions["crm.settings"] = dataclasses.replace(settings, smtp_url="smtps://relay.example")
+    page = signed_in("admin").get("/").text
+    assert STRIP in page
+    assert 'href="/relays"' in page[page.index(STRIP) : page.index("<main")]
+
+
+def test_the_strip_looks_once_in_a_few_seconds(session: Session, settings: Settings) -> None:
+    now_s = 0.0
+    alarm = Alarm(now_s=lambda: now_s)
+    assert alarm.finding(session, settings, at=NOON) is None
+    (settings.state_dir / installation.IDENTITY).unlink()
+    assert alarm.finding(session, settings, at=NOON) is None
+    now_s += REMEMBERED_S
+    assert alarm.finding(session, settings, at=NOON) is not None

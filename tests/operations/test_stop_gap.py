@@ -1,0 +1,121 @@
+"""The gap between a stop and a letter after it, from rows as the engine leaves them."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from crm.consent.ledger import Matter, Origin, record
+from crm.consent.rules import Act, Channel, Purpose
+from crm.contacts.models import Address
+from crm.delivery.models import Delivery, Mailing, Outcome
+from crm.delivery.states import DeliveryState
+from crm.operations.stop_gap import PATIENCE, Gap, gap
+from tests.factories import KEYS, NOON, a_running_mailing, a_willing_contact, an_event
+
+SECOND = timedelta(seconds=1)
+
+
+@pytest.fixture
+def mailing(session: Session) -> Mailing:
+    a_willing_contact(session, at=NOON - timedelta(days=60))
+    return a_running_mailing(session)
+
+
+@pytest.fixture
+def address(session: Session, mailing: Mailing) -> Address:
+    return session.scalars(select(Address)).one()
+
+
+def answered(session: Session, at: datetime, state: DeliveryState = DeliveryState.ACCEPTED) -> None:
+    delivery_id, mailing_id = session.execute(
+        select(func.max(Delivery.id), func.max(Delivery.mailing_id))
+    ).one()
+    session.add(Outcome(delivery_id=delivery_id, mailing_id=mailing_id, state=state, at=at))
+    session.flush()
+
+
+def seen(session: Session) -> Gap:
+    return gap(session, since=NOON - timedelta(days=30))
+
+
+def test_without_stops_there_is_none(session: Session, address: Address) -> None:
+    answered(session, NOON)
+    assert seen(session) == Gap(stops=0, letters=0, last_after=timedelta())
+
+
+def test_a_letter_answered_before_the_stop_is_none_of_them(
+    session: Session, address: Address
+) -> None:
+    answered(session, NOON)
+    an_event(session, Act.OPTED_OUT, address, at=NOON + SECOND)
+    assert seen(session) == Gap(stops=1, letters=0, last_after=timedelta())
+
+
+def test_one_answered_soon_after_is_counted_and_proves_nothing(
+    session: Session, address: Address
+) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + 2 * SECOND)
+    found = seen(session)
+    assert found == Gap(stops=1, letters=1, last_after=2 * SECOND)
+    assert found.proved == timedelta()
+
+
+@pytest.mark.parametrize(
+    "act", [Act.OPTED_OUT, Act.STOP_DEMANDED, Act.WITHDRAWN, Act.PURPOSE_ENDED, Act.COMPLAINED]
+)
+def test_one_answered_later_than_anybody_waits_left_after_the_stop(
+    session: Session, address: Address, act: Act
+) -> None:
+    an_event(session, act, address, at=NOON)
+    answered(session, NOON + PATIENCE + 3 * SECOND)
+    assert seen(session).proved == 3 * SECOND
+
+
+def test_a_person_who_agreed_again_may_be_written_to(session: Session, address: Address) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    an_event(session, Act.CONFIRMED, address, at=NOON + SECOND)
+    answered(session, NOON + timedelta(hours=1))
+    assert seen(session) == Gap(stops=1, letters=0, last_after=timedelta())
+
+
+def test_agreeing_again_later_excuses_nothing(session: Session, address: Address) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1))
+    an_event(session, Act.CONFIRMED, address, at=NOON + timedelta(hours=2))
+    assert seen(session).proved == timedelta(hours=1) - PATIENCE
+
+
+def test_what_did_not_leave_is_no_letter(session: Session, address: Address) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1), DeliveryState.WITHHELD)
+    assert seen(session).letters == 0
+
+
+def test_a_bounce_is_no_persons_stop(session: Session, address: Address) -> None:
+    an_event(session, Act.BOUNCED, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1))
+    assert seen(session).stops == 0
+
+
+def test_a_stop_of_another_purpose_forbids_no_promotion(session: Session, address: Address) -> None:
+    matter = Matter(address_id=address.id, purpose=Purpose.SERVICE, channel=Channel.EMAIL)
+    record(session, Act.WITHDRAWN, matter, Origin(source="desk"), keys=KEYS, at=NOON)
+    answered(session, NOON + timedelta(hours=1))
+    assert seen(session).letters == 0
+
+
+def test_older_stops_are_not_looked_at(session: Session, address: Address) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON - timedelta(days=31))
+    answered(session, NOON)
+    assert seen(session).stops == 0
+
+
+def test_two_stops_of_one_person_make_one_letter(session: Session, address: Address) -> None:
+    for after in (0, 1):
+        an_event(session, Act.OPTED_OUT, address, at=NOON + after * SECOND)
+    answered(session, NOON + 5 * SECOND)
+    found = seen(session)
+    assert (found.stops, found.letters, found.last_after) == (2, 1, 5 * SECOND)
