@@ -1,0 +1,244 @@
+"""What a mailing's page says that it waits for, and what stands in its way."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, time, timedelta
+from html import unescape
+
+import pytest
+from flask.testing import FlaskClient
+from flask_login import FlaskLoginClient
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from crm.app import create_app
+from crm.campaigns import pulse
+from crm.campaigns.models import Campaign
+from crm.campaigns.views import waiting
+from crm.clinic.service import details
+from crm.config import Settings
+from crm.delivery.models import Delivery, Range, Retry
+from crm.delivery.pacing_models import Pace, ProviderManners
+from crm.delivery.rest import rest
+from crm.delivery.states import DeliveryState, Lane, MailingState
+from crm.delivery.vigil import COMPLAINED
+from crm.safekeeping import installation
+from crm.staff.models import Staff
+from tests.conftest import NOON, Time, closing_its_connections
+from tests.crm.campaigns import approved, deliveries, ended, launch, mailing_of, taken
+from tests.factories import a_clinic, a_willing_contact
+
+SignIn = Callable[..., FlaskClient]
+
+
+@pytest.fixture(autouse=True)
+def _at_noon(time: Time) -> None:
+    pass
+
+
+@pytest.fixture
+def marketer(signed_in: SignIn, session: Session) -> FlaskClient:
+    client = signed_in("marketer")
+    for staff in session.scalars(select(Staff)):
+        staff.lang = "en"
+    session.commit()
+    return client
+
+
+@pytest.fixture
+def running(session: Session, marketer: FlaskClient) -> Campaign:
+    """Two letters to Mail.ru, in the queue."""
+    a_clinic(session)
+    session.execute(delete(ProviderManners))
+    for _ in range(2):
+        a_willing_contact(session)
+    campaign = approved(marketer, session, count=2)
+    launch(session)
+    for table in (Range, Delivery):
+        session.execute(update(table).values(provider="mailru"))
+    session.commit()
+    return campaign
+
+
+def a_dry_bucket(session: Session, name: str, per_minute: float, *, at: datetime = NOON) -> None:
+    session.add(Pace(name=name, tokens=0, filled_at=at, per_minute=per_minute))
+    session.commit()
+
+
+def told(client: FlaskClient, campaign: Campaign) -> str:
+    """What the polled part says above its numbers."""
+    page = client.get(f"/campaigns/{campaign.id}/progress").text
+    return " ".join(unescape(page).split())
+
+
+def test_a_mailing_that_goes_as_fast_as_it_can_waits_for_nothing(
+    marketer: FlaskClient, running: Campaign
+) -> None:
+    assert "cl-waits" not in told(marketer, running)
+    assert "cl-note" not in told(marketer, running)
+
+
+def test_the_limit_of_a_provider_is_named_with_its_pace(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    a_dry_bucket(session, "provider:mailru", 40)
+    assert "Waits: provider limit Mail.ru, 40/min." in told(marketer, running)
+
+
+def test_the_limits_of_the_relay_and_of_the_mailing_are_told(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    a_dry_bucket(session, f"mailing:{running.mailing_id}", 2.5)
+    assert "limit of this mailing, 2.5/min." in told(marketer, running)
+    a_dry_bucket(session, "relay", 1200)
+    assert "limit of the mail relay, 1,200/min." in told(marketer, running)
+
+
+def test_a_warm_up_is_told_by_the_hour(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    session.add(
+        ProviderManners(
+            name="mailru", per_hour=200, target_per_hour=3600, connections=2, warm_up=True
+        )
+    )
+    a_dry_bucket(session, "provider:mailru", 200 / 60)
+    assert "warm-up of Mail.ru, 200 an hour today." in told(marketer, running)
+
+
+def test_quiet_hours_are_told_with_their_end(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    clinic = details(session)
+    clinic.quiet_from, clinic.quiet_until = time(14), time(18)
+    session.commit()
+    assert "Waits: quiet hours until 18:00." in told(marketer, running)
+
+
+def test_a_provider_at_rest_is_told_and_stands_in_its_row(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    rest(session, "provider:mailru", because="421 later", at=NOON)
+    session.commit()
+    page = told(marketer, running)
+    assert "Waits: Mail.ru rests until 15:15." in page
+    assert "rests until 15:15</span>" in page
+
+
+def test_a_relay_at_rest_is_told(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    rest(session, "relay", because="421 later", at=NOON)
+    session.commit()
+    assert "Waits: the mail relay rests until 15:15." in told(marketer, running)
+
+
+def test_letters_to_be_tried_again_are_counted_with_the_earliest_time(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    one, two = deliveries(session, mailing_of(session, running).id)
+    taken(session, one, two)
+    for minutes, letter in ((30, one), (15, two)):
+        session.add(
+            Retry(
+                delivery_id=letter.id,
+                mailing_id=letter.mailing_id,
+                lane=Lane.BULK,
+                provider="mailru",
+                due_at=NOON + timedelta(minutes=minutes),
+                tries=1,
+            )
+        )
+    session.commit()
+    page = told(marketer, running)
+    assert "only letters refused for now are left, next try 15:15." in page
+    assert "2 letters were refused for now; the first is tried again at 1 Mar 2027, 15:15." in page
+    assert "from 15:15</span>" in page
+
+
+def test_a_copied_installation_is_told_and_nothing_else(
+    marketer: FlaskClient, running: Campaign, session: Session, settings: Settings
+) -> None:
+    a_dry_bucket(session, "provider:mailru", 40)
+    installation.agree(session, settings, at=NOON)
+    session.commit()
+    (settings.state_dir / installation.IDENTITY).unlink()
+    page = told(marketer, running)
+    assert "The installation is held: The state folder has lost its epoch file" in page
+    assert "provider limit" not in page
+
+
+def test_an_undeclared_relay_is_told(
+    running: Campaign, session: Session, settings: Settings
+) -> None:
+    elsewhere = replace(settings, smtp_url="smtp://relay.mail.example:25")
+    app = create_app(elsewhere)
+    app.test_client_class = FlaskLoginClient
+    staff = session.scalars(select(Staff).where(Staff.lang == "en").limit(1)).one()
+    with closing_its_connections(app):
+        page = told(app.test_client(user=staff), running)
+    assert "No mail relay may be given letters." in page
+
+
+def test_a_journal_that_cannot_be_written_is_told(
+    marketer: FlaskClient, running: Campaign, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crm.safekeeping.journal.RESERVE", 1 << 62)
+    assert "The journal's disk is full" in told(marketer, running)
+
+
+def test_a_silent_sender_is_told_after_a_while_and_not_once_it_moves(
+    marketer: FlaskClient, running: Campaign, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(waiting, "_pulse", pulse.Pulse(monotonic=lambda: now_s[0]))
+    silent = "No sender is at work."
+    assert silent not in told(marketer, running)
+    now_s[0] += pulse.SILENT_S - 1
+    assert silent not in told(marketer, running)
+    now_s[0] += 1
+    assert silent in told(marketer, running)
+    lease = taken(session, deliveries(session, mailing_of(session, running).id)[0])
+    session.commit()
+    assert silent not in told(marketer, running)
+    for _ in range(3):
+        now_s[0] += 10
+        lease.beats += 1
+        session.commit()
+        assert silent not in told(marketer, running)
+    now_s[0] += pulse.SILENT_S
+    assert silent in told(marketer, running)
+
+
+def test_nobody_is_missed_where_nothing_is_to_be_done(
+    marketer: FlaskClient, running: Campaign, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = [100.0]
+    monkeypatch.setattr(waiting, "_pulse", pulse.Pulse(monotonic=lambda: now_s[0]))
+    for letter in deliveries(session, mailing_of(session, running).id):
+        ended(session, letter, DeliveryState.ACCEPTED)
+    for _ in range(4):
+        assert "No sender is at work." not in told(marketer, running)
+        now_s[0] += 10
+
+
+def test_what_held_a_mailing_is_told_with_what_to_do(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    mailing = mailing_of(session, running)
+    mailing.state, mailing.held_because = MailingState.HELD, COMPLAINED
+    session.commit()
+    page = unescape(marketer.get(f"/campaigns/{running.id}").text)
+    assert COMPLAINED in page
+    assert page.count(f'action="/campaigns/{running.id}/resume"') == 1
+
+
+def test_the_first_look_of_a_process_tells_nothing_and_an_old_one_is_forgotten() -> None:
+    now_s = [0.0]
+    memory = pulse.Pulse(monotonic=lambda: now_s[0])
+    assert not memory.silent(1, (0, 0))
+    now_s[0] = 1000.0
+    assert not memory.silent(1, (0, 0))
+    now_s[0] += pulse.SILENT_S
+    assert memory.silent(1, (0, 0))
+    assert not memory.silent(2, (0, 0))
