@@ -91,9 +91,9 @@ def test_letters_are_told_by_lane_and_state(app: Flask, session: Session, time: 
     session.commit()
     time.moves_to(NOON + timedelta(minutes=7))
     told = scraped(app)
-    for state, count in sums.items():
-        assert told[f'letters_total{{lane="bulk",state="{state}"}}'] == 3 * count
-        assert told[f'letters_total{{lane="service",state="{state}"}}'] == 0
+    for end, count in sums.items():
+        assert told[f'letters_total{{lane="bulk",state="{end}"}}'] == 3 * count
+        assert told[f'letters_total{{lane="service",state="{end}"}}'] == 0
     assert told['letters_waiting{lane="bulk"}'] == 3
     assert told['leases_live{lane="bulk"}'] == told['leases_dead_total{lane="bulk"}'] == 1
     assert told['oldest_waiting_seconds{lane="bulk"}'] == 7 * 60
