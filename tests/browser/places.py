@@ -28,6 +28,9 @@ NOT_PAGES: Final = frozenset(
         # what stands in a frame, and what polling asks for: seen within the pages that hold them
         "campaigns.preview",
         "campaigns.progress",
+        # files
+        "campaigns.certificate_as_csv",
+        "campaigns.certificate_as_json",
         "appointments.letter",
         "operations.now",
     }
@@ -87,15 +90,27 @@ def _campaigns(session: Session) -> Places:
         .group_by(Mailing.state)
     )
     launched = [campaign_id for _state, campaign_id in one_each]
+    doubted, again = session.execute(
+        select(Campaign.id, Mailing.id).join(Mailing, Mailing.resends_id == Campaign.mailing_id)
+    ).one()
     return {
         "campaigns.index": ["/campaigns"],
         "campaigns.new": ["/campaigns/new"],
         "campaigns.compose": [f"/campaigns/{draft}/compose"],
         "campaigns.check": [f"/campaigns/{draft}/check"],
-        "campaigns.show": [f"/campaigns/{one}" for one in launched],
+        "campaigns.show": [
+            *(f"/campaigns/{one}" for one in launched),
+            f"/campaigns/{doubted}",
+            f"/campaigns/{doubted}/again/{again}",
+        ],
         "campaigns.log": [
             f"/campaigns/{launched[-1]}/journal",
             f"/campaigns/{launched[-1]}/journal?state=withheld",
+            f"/campaigns/{doubted}/journal?state=uncertain",
+        ],
+        "campaigns.ask_again": [
+            f"/campaigns/{doubted}/resend?all=1",
+            f"/campaigns/{doubted}/resend",
         ],
     }
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask_login import FlaskLoginClient
 from playwright.sync_api import Browser, BrowserContext
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 from sqlalchemy.orm import Session
 
 from crm import clock
@@ -17,8 +17,9 @@ from crm.app import create_app
 from crm.campaigns import service as campaigns
 from crm.config import Settings
 from crm.db import db
-from crm.delivery.models import Mailing
-from crm.delivery.states import MailingState
+from crm.delivery.models import Mailing, Outcome
+from crm.delivery.resend import resend
+from crm.delivery.states import DeliveryState, MailingState
 from crm.demo.load import load
 from crm.staff.models import Role, Staff
 from crm.web import access, identity
@@ -88,6 +89,24 @@ def in_every_state(session: Session, settings: Settings) -> None:
             assert campaigns.launch_next(session, at=at)
         mailing_of(session, campaign).state = state
         session.flush()
+    one_sent_again(session, by=marketer)
+
+
+def one_sent_again(session: Session, *, by: Staff) -> None:
+    """Let an uncertain letter go again, and leave others for somebody to decide on."""
+    doubted = session.scalars(
+        select(Mailing)
+        .join(Outcome, Outcome.mailing_id == Mailing.id)
+        .where(Outcome.state == DeliveryState.UNCERTAIN)
+        .group_by(Mailing.id)
+        .having(func.count() > 1)
+        .limit(1)
+    ).one()
+    letters = select(Outcome.delivery_id).where(
+        Outcome.mailing_id == doubted.id, Outcome.state == DeliveryState.UNCERTAIN
+    )
+    first = session.scalars(letters.limit(1)).one()
+    assert resend(session, doubted, [first], by=by.id, at=clock.now())
 
 
 def endpoints(app: Flask, allowed: Callable[[str], bool]) -> set[str]:
