@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from flask import Blueprint, render_template, url_for
+from flask import Blueprint, render_template, request, url_for
 from flask_babel import gettext as _
 
 from crm import clock
@@ -42,8 +42,8 @@ def strip_of(alarm: Alarm) -> Callable[[], Notice | None]:
 
     def notice() -> Notice | None:
         found = alarm.finding(session(), settings(), at=clock.now())
-        if found is None:
-            return None
+        if found is None or request.endpoint in (found.endpoint, "operations.show"):
+            return None  # the page itself says it
         page = found.endpoint if found.endpoint and may(found.endpoint) else None
         return Notice(say=words.said(found), href=url_for(page) if page else None)
 

@@ -169,6 +169,16 @@ def test_every_page_says_that_the_installation_is_held(
         assert ('href="/installation"' in strip) is has_link
 
 
+def test_pages_that_say_it_themselves_have_no_strip(settings: Settings, signed_in: As) -> None:
+    (settings.state_dir / installation.IDENTITY).unlink()
+    client = signed_in("admin")
+    assert STRIP in client.get("/relays").text
+    for path in ("/operations", "/installation"):
+        page = client.get(path).text
+        assert STRIP not in page
+        assert "cl-note-bad" in page
+
+
 def test_strangers_see_no_strip(settings: Settings, client: FlaskClient) -> None:
     (settings.state_dir / installation.IDENTITY).unlink()
     assert STRIP not in client.get("/login").text
