@@ -39,6 +39,10 @@ class Nursery:
         self._say("")
         return self.hear()
 
+    def jump(self) -> None:
+        """Let the sender's clock jump, an hour ahead of the true time or an hour behind it."""
+        os.kill(self.child, signal.SIGUSR1)
+
     def dismiss(self) -> str:
         """Tell the sender to end; return how it did."""
         os.kill(self.child, signal.SIGTERM)

@@ -5,7 +5,8 @@
 It hears ``NTH SIGNAL STEP``: that the sender gets the signal when it comes to the step for the nth
 time; or ``0 - -`` for one that nothing befalls. It says the process id, then ``stopped``,
 ``killed``, ``failed``, or ``ended`` where there was nothing left to do (with ``--stay``: where it
-was told to end). After ``stopped`` any line makes it wait for the rest.
+was told to end). After ``stopped`` any line makes it wait for the rest. At each SIGUSR1 its clock
+jumps.
 """
 
 import argparse
@@ -14,6 +15,8 @@ import signal
 import sys
 import time
 import traceback
+from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -22,7 +25,7 @@ from crm import clock
 from crm.app import create_app
 from crm.config import Settings, from_environ
 from crm.db import engine_of_a_sender
-from crm.delivery import insist
+from crm.delivery import dispatch, insist
 from crm.delivery.dispatch import Sender
 from crm.delivery.states import Lane
 from tests.chaos.steps import STEPS, Stumble
@@ -31,6 +34,8 @@ from tests.delivery.racing import write_down_dots
 IDLE_S = 0.02
 ENOUGH = 10
 """Times in a row that a sender finds nothing to do before it goes home."""
+JUMPS = (timedelta(hours=1), timedelta(hours=-1))
+"""From the true time."""
 LONGEST_S = 80
 """A sender that lives longer is killed by its own alarm: whoever waits for it hears of it."""
 
@@ -88,10 +93,11 @@ def _stumble(nth: int, by: signal.Signals) -> Stumble:
 
 
 def _live(settings: Settings, arguments: argparse.Namespace) -> None:
-    status = 1
+    status, jumps = 1, cycle(JUMPS)
     try:
         signal.alarm(LONGEST_S)
-        insist.AWAY_S = 0.05
+        insist.AWAY_S, dispatch.BARRED_S = 0.05, 0.3
+        signal.signal(signal.SIGUSR1, lambda *_: _jump(next(jumps)))
         write_down_dots(arguments.dots)
         _work(settings, arguments)
         status = 0
@@ -100,6 +106,10 @@ def _live(settings: Settings, arguments: argparse.Namespace) -> None:
     finally:
         sys.stderr.flush()
         os._exit(status)
+
+
+def _jump(by: timedelta) -> None:
+    clock.now = lambda: datetime.now(UTC) + by
 
 
 def _work(settings: Settings, arguments: argparse.Namespace) -> None:
@@ -112,7 +122,7 @@ def _work(settings: Settings, arguments: argparse.Namespace) -> None:
             session=session,
             settings=settings,
             lane=Lane.BULK,
-            now=clock.now,
+            now=lambda: clock.now(),
             stopping=lambda: bool(told),
             size=arguments.size,
         )

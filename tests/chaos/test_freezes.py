@@ -9,6 +9,7 @@ from sqlalchemy import select, text
 from sqlalchemy.orm import Session
 
 from crm.config import Settings
+from crm.db import STUCK_AFTER_MS
 from crm.delivery.models import Lease, Mailing
 from crm.delivery.states import LeaseState
 from devtools.catcher import Sink
@@ -71,3 +72,26 @@ def test_a_sender_whose_gate_is_cut_between_the_look_and_the_dots_writes_none_of
     counted = reckon(session, sink)
     assert counted.withheld == 3
     assert counted.accepted == counted.planned - 3
+
+
+@pytest.mark.chaos
+def test_a_sender_that_freezes_inside_the_gate_holds_up_the_promise_and_not_the_stop(
+    session: Session, settings: Settings, sink: Sink, campaign: Launch, senders: Nursery,
+    dots: Path,
+) -> None:  # fmt: skip
+    campaign(60)
+    people = leaving.doors(session, settings)
+    with site(settings) as to:
+        leaving.wake_up(to)
+        assert senders.live("inside the gate", nth=2, by="SIGSTOP") == "stopped"
+        written = {address for _, address in reckoning.dots(dots)}
+        next_one = next(door for door in people if door.address not in written)
+        first = leaving.opt_out(to, next_one)
+        time.sleep(STUCK_AFTER_MS / 1000)
+        second = leaving.opt_out(to, next_one)
+        assert senders.wake() == "ended"
+
+    assert (first.status, second.status) == (202, 200)
+    assert max(first.took_s, second.took_s) <= leaving.PROMISED_S
+    assert next_one.address not in {address for _, address in reckoning.dots(dots)}
+    assert reckon(session, sink).withheld == 1

@@ -2,18 +2,24 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
+from crm.config import Settings
+from crm.delivery import service
 from crm.delivery.models import Mailing
-from crm.delivery.service import tally
 from devtools.catcher import Sink
+from tests.chaos import reckoning
+from tests.chaos.leaving import Leaving, doors
 from tests.chaos.nursery import Nursery
 from tests.chaos.reckoning import reckon
 from tests.chaos.steps import NOTHING_IN_DOUBT, STEPS
+from tests.delivery.processes import site
 from tests.delivery.test_faults import bury_at_once
 
+PEOPLE = 8000
 IN_HAND = 2 * 8 + 2 * 4
 """Letters that a sender of four lines has taken and not settled, at most."""
 BURIED_AT_ONCE = 0.7
@@ -42,27 +48,42 @@ def test_a_sender_killed_at_a_step_doubles_and_loses_nothing(
 @pytest.mark.chaos
 @pytest.mark.parametrize("seed", range(4))
 def test_hundreds_of_kills_double_and_lose_nothing(
-    session: Session, sink: Sink, campaign: Launch, senders: Nursery, seed: int
+    session: Session,
+    settings: Settings,
+    sink: Sink,
+    campaign: Launch,
+    senders: Nursery,
+    dots: Path,
+    seed: int,
 ) -> None:
-    """Burials come late at times, so that one finds the leases of several."""
-    chance = random.Random(seed)
-    mailing = campaign(8000)
+    """While people leave. Burials come late at times, so that one finds the leases of several."""
+    mailing = campaign(PEOPLE)
+    with site(settings) as to, Leaving(to, doors(session, settings), seed=seed) as leaving:
+        kills = kill_again_and_again(session, senders, mailing.id, random.Random(seed))
+        bury_at_once(session)
+        assert senders.live() == "ended"
+
+    assert kills >= 70, "not enough was tried to say anything"
+    leaving.check(reckoning.dots(dots))
+    counted = reckon(session, sink)
+    assert counted.accepted + counted.withheld + counted.uncertain == counted.planned == PEOPLE
+    assert counted.uncertain <= kills * IN_HAND
+    assert counted.accepted > 0
+
+
+def kill_again_and_again(
+    session: Session, senders: Nursery, mailing_id: int, chance: random.Random
+) -> int:
+    """Return how many senders were killed before all was sent."""
     kills = 0
     while kills < 100:
         step = chance.choice(list(STEPS))
         how = senders.live(step, nth=1 if step in NOTHING_IN_DOUBT else chance.randint(1, 8))
         assert how in ("killed", "ended"), f"{how} at {step}"
         if how == "ended":
-            assert tally(session, mailing.id).queued == 0
+            assert service.tally(session, mailing_id).queued == 0
             break
-        kills += how == "killed"
+        kills += 1
         if chance.random() < BURIED_AT_ONCE:
             bury_at_once(session)
-    bury_at_once(session)
-    assert senders.live() == "ended"
-
-    assert kills >= 70, "not enough was tried to say anything"
-    counted = reckon(session, sink)
-    assert counted.accepted + counted.uncertain == counted.planned == 8000
-    assert counted.uncertain <= kills * IN_HAND
-    assert counted.accepted > 0
+    return kills
