@@ -203,6 +203,8 @@ def test_every_role_gets_what_the_route_declares_and_nothing_else(
         ("intake.edit_form", {"admin"}),
         ("intake.make_token", {"admin"}),
         ("campaigns.approve", {"marketer"}),
+        ("operations.show", {"admin", "dpo"}),
+        ("operations.now", {"admin", "dpo"}),
         ("staff.me", set(ROLES)),
         ("security.logout", set(ROLES)),
     ],

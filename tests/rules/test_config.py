@@ -25,6 +25,11 @@ def test_good_settings_are_read() -> None:
     assert settings.secure
 
 
+def test_without_a_token_metrics_are_for_this_machine_alone() -> None:
+    assert from_environ(GOOD).metrics_token == ""
+    assert from_environ(GOOD | {"METRICS_TOKEN": "t" * 32}).metrics_token == "t" * 32
+
+
 def test_several_relays_are_read_in_order_of_preference() -> None:
     settings = from_environ(GOOD | {"SMTP_URL": "smtps://one.example\n  smtp://two.example:25 "})
     assert settings.relay_urls == ("smtps://one.example", "smtp://two.example:25")
@@ -47,6 +52,7 @@ def test_a_missing_variable_is_named(name: str) -> None:
         ("PUBLIC_URL", "mail.clinic.example"),
         ("SECRET_KEYS", "short"),
         ("SUPPRESSION_KEYS", "s" * 32 + ",short"),
+        ("METRICS_TOKEN", "short"),
         ("LOG_FORMAT", "xml"),
         ("STATE_DIR", "state"),
         ("STATE_DIR", "/dev/null"),
