@@ -182,7 +182,7 @@ def _load_letters(session: Session, ids: list[int]) -> Sequence[Any]:
         )
         .join(Mailing, Mailing.id == Delivery.mailing_id)
         .outerjoin(Outcome, Outcome.delivery_id == Delivery.id)
-        .outerjoin(Campaign, Campaign.mailing_id == Mailing.id)
+        .outerjoin(Campaign, Campaign.mailing_id == func.coalesce(Mailing.resends_id, Mailing.id))
         .where(Delivery.id.in_(ids))
     ).all()
 
