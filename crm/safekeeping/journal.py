@@ -111,8 +111,9 @@ class Journal:
 
         It tries, with a file that is gone again: a folder tells nothing of its disk.
         """
+        place = self.folder if self.folder.exists() else self._state_dir
         try:
-            with self._lock, _told(), tempfile.TemporaryFile(dir=self._state_dir) as trial:
+            with self._lock, _told(), tempfile.TemporaryFile(dir=place) as trial:
                 self._need_room()
                 trial.write(bytes(4096))
                 trial.flush()

@@ -19,8 +19,9 @@ from tests.chaos import reckoning
 from tests.chaos.leaving import Leaving, doors
 from tests.chaos.nursery import nursery
 from tests.chaos.reckoning import reckon
+from tests.chaos.seen import readiness
 from tests.chaos.servers import Database, a_place
-from tests.delivery.processes import site
+from tests.delivery.processes import Site, site
 from tests.delivery.test_faults import CUT_SENDERS, all_settled, wait_until
 
 PEOPLE = 1500
@@ -28,6 +29,8 @@ AWAY_S = 3.0
 DEAD_AFTER_S = 8.0
 """Longer than any sender is silent that lives."""
 Launch = Callable[[int], Mailing]
+Misfortune = Callable[[Site], object]
+Story = Callable[[Misfortune], Tally]
 
 
 @pytest.fixture(scope="module")
@@ -68,13 +71,13 @@ def story(
     campaign: Launch,
     dots: Path,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[[Callable[[], object]], Tally]:
+) -> Story:
     """Two senders at work, people leaving, and the misfortune as soon as letters flow."""
 
     monkeypatch.setattr(rules, "DEAD_AFTER_S", DEAD_AFTER_S)
     watch = recover.Watch()
 
-    def tell(misfortune: Callable[[], object]) -> Tally:
+    def tell(misfortune: Misfortune) -> Tally:
         with (
             nursery(settings, dots, "--stay") as one,
             nursery(settings, dots, "--stay") as other,
@@ -86,7 +89,7 @@ def story(
                 one.begin()
                 other.begin()
                 wait_until(lambda: sink.count() > PEOPLE // 10)
-                misfortune()
+                misfortune(to)
                 wait_until(lambda: watched(session, watch) and all_settled(session, mailing_id))
             assert one.dismiss() == other.dismiss() == "ended"
         leaving.check(reckoning.dots(dots))
@@ -98,10 +101,8 @@ def story(
 
 
 @pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.chaos)])
-def test_a_database_restarted(
-    server_of_ours: Database, story: Callable[..., Tally], mode: str
-) -> None:
-    def restart() -> None:
+def test_a_database_restarted(server_of_ours: Database, story: Story, mode: str) -> None:
+    def restart(_to: Site) -> None:
         server_of_ours.restart(mode)
 
     counted = story(restart)
@@ -109,8 +110,8 @@ def test_a_database_restarted(
 
 
 @pytest.mark.chaos
-def test_connections_cut_again_and_again(session: Session, story: Callable[..., Tally]) -> None:
-    def cut() -> None:
+def test_connections_cut_again_and_again(session: Session, story: Story) -> None:
+    def cut(_to: Site) -> None:
         for _ in range(10):
             session.execute(text(CUT_SENDERS))
             session.commit()
@@ -120,13 +121,13 @@ def test_connections_cut_again_and_again(session: Session, story: Callable[..., 
 
 
 @pytest.mark.chaos
-def test_no_connection_left(
-    session: Session, server_of_ours: Database, story: Callable[..., Tally]
-) -> None:
-    def exhaust() -> None:
+def test_no_connection_left(session: Session, server_of_ours: Database, story: Story) -> None:
+    def exhaust(to: Site) -> None:
         session.rollback()
         with server_of_ours.exhausted():
+            status, state = readiness(to)
             time.sleep(AWAY_S)
+        assert (status, state["database"]) == (503, "away")
 
     assert story(exhaust).uncertain == 0
 
@@ -152,10 +153,10 @@ AT_THE_COMMIT = """
 
 
 @pytest.fixture
-def quarrel(session: Session) -> Iterator[Callable[[], None]]:
+def quarrel(session: Session) -> Iterator[Misfortune]:
     """From the call on many a statement fails, and many a commit, as if others had been quicker."""
 
-    def begin() -> None:
+    def begin(_to: Site) -> None:
         session.execute(text(QUARREL))
         for table in ("leases", "windows", "outcomes", "ranges", "consent_events"):
             session.execute(text(IN_THE_STATEMENT.format(table=table)))
@@ -170,7 +171,5 @@ def quarrel(session: Session) -> Iterator[Callable[[], None]]:
 
 
 @pytest.mark.chaos
-def test_serialisation_failures_and_deadlocks(
-    quarrel: Callable[[], None], story: Callable[..., Tally]
-) -> None:
+def test_serialisation_failures_and_deadlocks(quarrel: Misfortune, story: Story) -> None:
     assert story(quarrel).uncertain == 0

@@ -8,6 +8,7 @@ from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,15 +22,18 @@ from crm.db import db
 from crm.delivery import service
 from crm.delivery.models import Mailing
 from crm.delivery.states import MailingState
-from crm.safekeeping import installation, journal, stops
+from crm.operations.findings import MAILINGS_HELD, STOPS_NOT_KEPT
+from crm.safekeeping import installation, stops
 from crm.safekeeping.journal import JournalAway
 from crm.safekeeping.lines import TOKEN
 from crm.safekeeping.reading import Fault, records
-from crm.safekeeping.rules import Why
+from crm.safekeeping.rules import SAY, Why
 from devtools.catcher import Sink
 from tests.chaos.leaving import doors, opt_out, wake_up
 from tests.chaos.nursery import Nursery, nursery
-from tests.chaos.reckoning import reckon, reckon_with
+from tests.chaos.reckoning import dots as dots_of
+from tests.chaos.reckoning import reckon
+from tests.chaos.seen import said
 from tests.conftest import a_copy
 from tests.delivery.processes import site
 from tests.delivery.test_faults import all_settled, bury_at_once, wait_until
@@ -107,9 +111,8 @@ def test_refusals_are_obeyed_while_the_journal_has_no_folder(
         assert sink.count() == 0
         assert stops.waiting(session) == 5
         session.rollback()
-        with pytest.raises(JournalAway) as away:
-            journal.Journal(settings).write([{"kind": "stop"}], at=clock.now())
-        assert away.value.say.startswith("The journal in the state folder cannot be written")
+        assert JournalAway.say in said(session, settings)
+        assert STOPS_NOT_KEPT in said(session, settings, later=timedelta(minutes=2))
         in_the_way.unlink()
         wait_until(lambda: all_settled(session, mailing_id))
         assert senders.dismiss() == "ended"
@@ -180,22 +183,20 @@ def test_a_restored_database_sends_nothing_until_released_and_then_doubles_nothi
             assert others.live() == "ended"
             assert sink.count() == before, "a letter left before anybody decided"
             assert why_held(backup, restored) is why
+            assert SAY[why] in said(backup, restored)
 
             let_go(backup, restored)
             mailing = backup.get_one(Mailing, mailing_id)
             assert mailing.state is MailingState.HELD
+            assert MAILINGS_HELD in said(backup, restored)
             assert mailing.held_because
             service.resume(backup, mailing_id)
             backup.commit()
             bury_at_once(backup)
             assert others.live() == "ended"
-            counted = reckon_restored(backup, sink)
+            counted = reckon(backup, sink)
             assert counted.accepted + counted.uncertain == PEOPLE
             assert counted.accepted > 0
-
-
-def reckon_restored(backup: Session, sink: Sink) -> service.Tally:
-    return reckon_with(backup, [letter.rcpt for letter in sink.messages()])
 
 
 def test_of_two_copies_at_once_only_the_first_sends(
@@ -210,13 +211,10 @@ def test_of_two_copies_at_once_only_the_first_sends(
         with nursery(copied, tmp_path / "dots of the copy") as others, inside(url) as copy:
             senders.begin()
             others.begin()
-            assert others.hear() == "ended"
-            assert senders.hear() == "ended"
+            assert others.hear() == senders.hear() == "ended"
             assert service.tally(copy, at_work.id).queued == PEOPLE
             assert why_held(copy, copied) is Why.OTHER_DATABASE
-    assert not (tmp_path / "dots of the copy").exists() or not (
-        (tmp_path / "dots of the copy").read_text()
-    )
+        assert dots_of(tmp_path / "dots of the copy") == []
     assert why_held(session, settings) is None
     assert reckon(session, sink).accepted == PEOPLE
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm import clock
@@ -17,7 +18,7 @@ from crm.config import Settings
 from crm.db import engine_of_a_sender
 from crm.delivery import books, dispatch, rules, service
 from crm.delivery.dispatch import Sender
-from crm.delivery.models import Mailing
+from crm.delivery.models import Mailing, Retry
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from devtools.catcher import Sink
 from tests.chaos.reckoning import by_state, reckon_with
@@ -306,6 +307,8 @@ def test_an_expired_certificate_gets_no_letter_and_loses_none(
     session.rollback()
     assert books.unbalanced(session) == (1, [])
     assert service.tally(session, mailing.id).queued == PEOPLE
+    replies = set(session.scalars(select(Retry.reply)))
+    assert any("certificate" in (reply or "") for reply in replies), replies
     carry(mailing, sink.url)
     assert Counter(letter.rcpt for letter in sink.messages()).total() == PEOPLE
     session.rollback()

@@ -12,11 +12,13 @@ from sqlalchemy.orm import Session
 
 from crm.config import Settings
 from crm.delivery.models import Mailing
+from crm.operations.findings import BROKER_AWAY
 from devtools.catcher import Sink
 from tests.chaos.house import House, ring
 from tests.chaos.leaving import Leaving, doors
 from tests.chaos.nursery import nursery
 from tests.chaos.reckoning import reckon
+from tests.chaos.seen import said
 from tests.chaos.servers import Broker, a_place
 from tests.delivery.processes import site
 from tests.delivery.test_faults import a_due_campaign, bury_at_once, finished, launched, wait_until
@@ -98,19 +100,21 @@ def test_a_child_and_beat_and_then_everything_killed(
         see_it_through(session, sink, mailing_id)
 
 
-def dies(broker: Broker, _house: House) -> None:
+def dies(broker: Broker, house: House, session: Session) -> None:
     """And comes back empty."""
     broker.kill()
+    assert BROKER_AWAY in said(session, house.settings)
     time.sleep(3)
     broker.again()
+    assert BROKER_AWAY not in said(session, house.settings)
 
 
-def is_emptied(broker: Broker, _house: House) -> None:
+def is_emptied(broker: Broker, _house: House, _session: Session) -> None:
     with Redis.from_url(broker.start()) as client:
         client.flushall()
 
 
-def is_full(broker: Broker, house: House) -> None:
+def is_full(broker: Broker, house: House, _session: Session) -> None:
     """While a sender's place is empty, so that a doorbell is needed."""
     with Redis.from_url(broker.start()) as client:
         client.config_set("maxmemory", 1)
@@ -134,7 +138,7 @@ def test_a_broker_that(
     broker: Broker,
     sink: Sink,
     tmp_path: Path,
-    misfortune: Callable[[Broker, House], None],
+    misfortune: Callable[[Broker, House, Session], None],
 ) -> None:
     mailing_id = the_mailing(session)
     with House(away_from, tmp_path) as house, site(away_from) as to:
@@ -142,6 +146,6 @@ def test_a_broker_that(
         wait_until(lambda: launched(session, mailing_id))
         with Leaving(to, doors(session, away_from)) as leaving:
             wait_until(lambda: sink.count() > PEOPLE // 10)
-            misfortune(broker, house)
+            misfortune(broker, house, session)
             see_it_through(session, sink, mailing_id)
     leaving.check([])
