@@ -6,6 +6,7 @@ A letter is dispatched by its final dot: until CRLF.CRLF a server must discard w
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -54,6 +55,8 @@ class Crossing:
     """Now, to within a turn."""
     aboard: dict[int, Aboard] = field(init=False, default_factory=dict)
     """By delivery."""
+    _under_way: Counter[str] = field(init=False, default_factory=Counter)
+    """By provider."""
 
     def __post_init__(self) -> None:
         self.at = self.now()
@@ -73,7 +76,12 @@ class Crossing:
             self._end(holding, one, DeliveryState.FAILED, reply=reply)
             return
         self.aboard[one.delivery_id] = Aboard(holding, one)
+        self._under_way[holding.work.provider] += 1
         self.fleet.hand_in(one.delivery_id, letter)
+
+    def under_way(self, provider: str) -> int:
+        """Return how many letters to a provider the fleet has."""
+        return self._under_way[provider]
 
     def turn(self, *, wait_s: float) -> bool:
         """Let the fleet go on and take in what has ended; return whether anything happened."""
@@ -144,6 +152,7 @@ class Crossing:
         for key, verdict in self.fleet.ended():
             each = self.aboard.pop(key, None)
             if each is not None:
+                self._under_way[each.holding.work.provider] -= 1
                 self._conclude(each, verdict)
 
     def _pass_one(self, each: Aboard, seen: Look | None, looked: float) -> None:
@@ -170,6 +179,7 @@ class Crossing:
 
     def _drop(self, each: Aboard) -> None:
         del self.aboard[each.one.delivery_id]
+        self._under_way[each.holding.work.provider] -= 1
         self.fleet.drop(each.one.delivery_id)
 
     def _conclude(self, each: Aboard, verdict: Verdict) -> None:

@@ -5,7 +5,7 @@ What happens to the letters in between is a voyage's (``voyage``).
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,7 +20,7 @@ from crm.delivery.errand import Errand, prepare
 from crm.delivery.holding import Holding
 from crm.delivery.insist import insist, try_once
 from crm.delivery.lease import Work
-from crm.delivery.rules import LINES, PATIENCE_S, WINDOW
+from crm.delivery.rules import LINES, PATIENCE_S, SENDERS, WINDOW
 from crm.delivery.states import Lane
 from crm.delivery.vigil import Vigil
 from crm.delivery.voyage import Voyage
@@ -52,6 +52,7 @@ class Sender:
     now: Callable[[], datetime]
     stopping: Callable[[], bool]
     size: int = LINES
+    """The most lines, where the relay takes as many."""
     choice: Choice = field(init=False)
     relay: Relay | None = field(init=False, default=None)
     crossing: Crossing | None = field(init=False, default=None)
@@ -100,7 +101,7 @@ class Sender:
             self.barred_until = time.monotonic() + BARRED_S
         if voyage.is_broken:
             self.close()
-        return True
+        return voyage.has_taken
 
     def close(self) -> None:
         """Say goodbye to the relay."""
@@ -108,9 +109,14 @@ class Sender:
             self.crossing.fleet.close()
             self.crossing = None
 
-    def take(self) -> Holding | None:
-        """Take a lease and prepare its letters; None where there is nothing to do."""
-        work = None if self.stopping() else try_once(self.session, self._lease, None)
+    def take(self, but_not: Collection[str] = ()) -> Holding | None:
+        """Take a lease and prepare its letters; None where there is nothing to do.
+
+        ``but_not`` are providers to which we have as many letters under way as they like.
+        """
+        if self.stopping():
+            return None
+        work = try_once(self.session, lambda: self._lease(but_not), None)
         if work is None:
             return None
         errand = insist(self.session, lambda: self._errand(work), give_up=self.stopping)
@@ -133,11 +139,11 @@ class Sender:
             return None
         if relay != self.relay or self.crossing is None:
             self.close()
-            fleet: Fleet[int] = Fleet(relay, size=self.size, patience_s=PATIENCE_S[self.lane])
-            self.crossing = Crossing(
-                session=self.session, fleet=fleet, size=self.size, now=self.now
-            )
+            size = max(1, min(self.size, relay.connections // SENDERS))
+            fleet: Fleet[int] = Fleet(relay, size=size, patience_s=PATIENCE_S[self.lane])
+            self.crossing = Crossing(session=self.session, fleet=fleet, size=size, now=self.now)
             self.relay = relay
+            self.allowance.relay_host = relay.host
         return self.crossing
 
     def _usable(self) -> Sequence[Relay]:
@@ -145,22 +151,22 @@ class Sender:
         self.session.commit()
         return relays
 
-    def _lease(self) -> Work | None:
+    def _lease(self, but_not: Collection[str]) -> Work | None:
         """Retries and ranges take turns in coming first, so that neither starves the other."""
         at = self.now()
         held = installation.verdict(self.session, self.settings, at=at)
         if held is not None:
             self.session.commit()
             return None
-        if self.allowance.is_quiet(self.session, self.lane, at=at):
-            self.session.commit()
+        self.allowance.refresh(self.session, at=at)
+        if self.allowance.is_quiet(self.lane, at=at):
             return None
         self.retries_first = not self.retries_first
         for retries in (self.retries_first, not self.retries_first):
             work = (
-                lease.take_retries(self.session, self.lane, at=at, limit=WINDOW)
+                lease.take_retries(self.session, self.lane, but_not, at=at, limit=WINDOW)
                 if retries
-                else lease.take_range(self.session, self.lane, at=at)
+                else lease.take_range(self.session, self.lane, but_not, at=at)
             )
             self.session.commit()
             if work is not None:

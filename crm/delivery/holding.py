@@ -1,6 +1,6 @@
 """A lease in a sender's hands: what of it is on the way, and what is known and not written down."""
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,6 +24,8 @@ class Holding:
     errand: Errand
     lane: Lane
     aftermath: Aftermath
+    supply: deque[Recipient] = field(default_factory=deque)
+    """Taken, and not handed in."""
     results: list[Result] = field(default_factory=list)
     """Known, and not yet written down."""
     exhausted: bool = False
@@ -31,6 +33,8 @@ class Holding:
     ended: bool = field(init=False, default=False)
     is_fenced: bool = False
     """It was buried: nothing may be written under it any more."""
+    has_taken: bool = field(init=False, default=False)
+    """There was a letter in it for us."""
     _known: int = field(init=False, default=0)
     """How many transactions (a) are known to be committed."""
     _open: Counter[int] = field(init=False, default_factory=Counter)
@@ -64,7 +68,7 @@ class Holding:
             self.aftermath.write(
                 session,
                 work,
-                rests=allowance.rests(session, at=at) if self.results else (),
+                rests=allowance.rests,
                 keys=self.errand.settings.suppression_keys,
                 at=at,
             )
@@ -75,14 +79,16 @@ class Holding:
             counted, state = window.write(session, work, [], closed=[])
             known = self._open.keys() - closed
             window.take_back(session, work, self.lane, known=known, at=at)
-        recipients, barred = [], []
+        recipients: list[Recipient] = []
+        barred: list[Result] = []
+        is_last = False
         if limit and not self.exhausted and state is MailingState.RUNNING:
             letters = allowance.letters(session, work, self.lane, wanted=limit, at=at)
             if letters:
-                recipients = window.intend(session, work, limit=letters, at=at)
+                recipients, is_last = window.intend(session, work, limit=letters, at=at)
                 barred = allowance.barred(session, work, recipients, at=at)
-        exhausted = self.exhausted or (limit > 0 and not recipients)
-        ended = exhausted and closed >= self._open.keys()
+        exhausted = self.exhausted or is_last or (limit > 0 and not recipients)
+        ended = exhausted and not recipients and closed >= self._open.keys()
         if ended:
             lease.give_back(session, work.fence)
         session.commit()
@@ -90,6 +96,7 @@ class Holding:
         self.aftermath.clear()
         self._forget(closed)
         self._remember(recipients)
+        self.has_taken = self.has_taken or bool(recipients)
         self.results += barred
         gone = {result.delivery_id for result in barred}
         return [one for one in recipients if one.delivery_id not in gone]

@@ -31,16 +31,26 @@ class Work:
     uncapped: bool
     key: UUID
     """The mailing's name outside the database."""
+    is_probed: bool
+    """Bounces of the mailing's first letters have been waited for."""
 
 
-def take_range(session: Session, lane: Lane, *, at: datetime) -> Work | None:
-    """Lease the next free range of a running mailing, or return None."""
-    return _take(session, _TAKE_RANGE, lane=lane.value, at=at)
+def take_range(
+    session: Session, lane: Lane, but_not: Collection[str] = (), *, at: datetime
+) -> Work | None:
+    """Lease the next free range of a running mailing, or return None.
+
+    ``but_not`` are providers to pass over.
+    """
+    return _take(session, _TAKE_RANGE, lane=lane.value, but_not=list(but_not), at=at)
 
 
-def take_retries(session: Session, lane: Lane, *, at: datetime, limit: int) -> Work | None:
+def take_retries(
+    session: Session, lane: Lane, but_not: Collection[str] = (), *, at: datetime, limit: int
+) -> Work | None:
     """Lease up to ``limit`` due retries of one running mailing at one provider, or return None."""
-    return _take(session, _TAKE_RETRIES, lane=lane.value, at=at, limit=limit)
+    values = {"lane": lane.value, "but_not": list(but_not), "at": at, "limit": limit}
+    return _take(session, _TAKE_RETRIES, **values)
 
 
 def beat(session: Session, fences: Collection[int]) -> set[int]:
@@ -82,6 +92,7 @@ def _take(session: Session, statement: TextClause, **values: Any) -> Work | None
         purpose=Purpose(row.purpose),
         uncapped=row.uncapped,
         key=row.key,
+        is_probed=row.is_probed,
     )
 
 
@@ -92,14 +103,15 @@ _NEW_LEASE = """
 """
 
 _OPEN = """
-    NOT EXISTS (SELECT 1 FROM dry WHERE name IN
+    r.provider <> ALL (CAST(:but_not AS varchar[])) AND (m.probe_until IS NULL
+        OR m.is_probed) AND NOT EXISTS (SELECT 1 FROM dry WHERE name IN
         ('relay', 'provider:' || r.provider, 'mailing:' || r.mailing_id))
 """
 """That the pace lets a letter of ``r`` leave: one that does not holds up no other."""
 
 _TAKE_RANGE = text(f"""
     WITH dry AS ({DRY}), free AS (
-        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped, m.key
+        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped, m.key, m.is_probed
         FROM ranges r JOIN mailings m ON m.id = r.mailing_id
         WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
           AND (:lane = 'service' OR {_OPEN})
@@ -109,12 +121,12 @@ _TAKE_RANGE = text(f"""
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
-        free.purpose, free.uncapped, free.key
+        free.purpose, free.uncapped, free.key, free.is_probed
 """)  # noqa: S608 - constants
 
 _TAKE_RETRIES = text(f"""
     WITH dry AS ({DRY}), due AS (
-        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped, m.key
+        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped, m.key, m.is_probed
         FROM mailings m CROSS JOIN LATERAL (
             SELECT r.mailing_id, r.provider FROM retries r
             WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
@@ -134,5 +146,5 @@ _TAKE_RETRIES = text(f"""
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
     RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
-        chosen.purpose, chosen.uncapped, chosen.key
+        chosen.purpose, chosen.uncapped, chosen.key, chosen.is_probed
 """)  # noqa: S608 - constants

@@ -66,6 +66,11 @@ class Mailing(Base, kw_only=True):
     """Its own pace; None where only those of relay and providers hold."""
     uncapped: Mapped[bool] = mapped_column(default=False)
     """Goes to people who had a promotional letter today: a correction, or one sent again."""
+    probe_until: Mapped[datetime | None] = mapped_column(default=None)
+    """Behind a relay that answers 250 to all: until when bounces of its first letters are waited
+    for (``probe``); None before that."""
+    is_probed: Mapped[bool] = mapped_column(default=False)
+    """They were waited for, and judged."""
     resends_id: Mapped[int | None] = mapped_column(ForeignKey("mailings.id"), default=None)
     """The mailing whose uncertain letters a named person sends again by this one."""
     certificate: Mapped[dict[str, Any] | None] = mapped_column(default=None)

@@ -80,6 +80,7 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
         purpose=mailing.purpose,
         uncapped=False,
         key=mailing.key,
+        is_probed=True,
     )
     ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
     settle(session, work, mailing.lane, ends)

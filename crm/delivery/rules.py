@@ -7,7 +7,9 @@ from crm.consent.rules import Purpose
 from crm.delivery.states import DeliveryState, Lane
 
 LINES = 32
-"""Connections a bulk sender keeps."""
+"""Connections a bulk sender keeps at most."""
+SENDERS = 2
+"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes."""
 WINDOW = 64
 """Letters taken at a time, durably: a killed sender leaves so many in doubt, and so many again that
 have dots and no answers yet."""
@@ -60,20 +62,3 @@ def after_doubt(purpose: Purpose, tries: int, *, at: datetime) -> Settled:
     if purpose is Purpose.SERVICE and tries == 1:
         return Settled(state=DeliveryState.QUEUED, retry_at=at)
     return Settled(state=DeliveryState.UNCERTAIN)
-
-
-def brim(per_minute: int) -> float:
-    """Return what a full bucket holds: two seconds' worth, and one letter at least.
-
-    No more, so that an outage is not followed by a burst.
-    """
-    return max(1.0, per_minute / 30)
-
-
-def refill(tokens: float, *, seconds: float, per_minute: int) -> float:
-    """Return what the bucket holds ``seconds`` later. A clock that went back adds nothing.
-
-    >>> refill(0, seconds=3600, per_minute=600)
-    20.0
-    """
-    return min(brim(per_minute), tokens + max(0.0, seconds) * per_minute / 60)

@@ -15,8 +15,7 @@ answer, nor a provider's pace leaves lines idle.
 
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -62,21 +61,21 @@ class Voyage:
     crossing: Crossing
     allowance: Allowance
     journal: Journal
-    take: Callable[[], Holding | None]
+    take: Callable[[Collection[str]], Holding | None]
     now: Callable[[], datetime]
     stopping: Callable[[], bool]
     is_over: Callable[[], bool]
     """Both are asked all the time. When it is over nothing more is taken and what is under way is
     finished; when we are stopping, within DRAIN_S."""
     holdings: list[Holding]
+    has_taken: bool = field(init=False, default=False)
+    """There was a letter to send."""
     is_stranded: bool = field(init=False, default=False)
     """The relay is away."""
     is_barred: bool = field(init=False, default=False)
     """The journal cannot be written, so nothing more may leave."""
     is_broken: bool = field(init=False, default=False)
     """Something happened that nobody foresaw; all is accounted for."""
-    _supply: deque[tuple[Holding, Recipient]] = field(init=False, default_factory=deque)
-    """Taken, and not handed in."""
     _look_again_at: float = field(init=False, default=0.0)
     _beat_at: float = field(init=False, default=0.0)
     _settle_at: float = field(init=False, default=0.0)
@@ -117,20 +116,29 @@ class Voyage:
     def _feed(self) -> None:
         """Keep letters waiting behind those under way, so that each dot takes an envelope along."""
         fleet, half = self.crossing.fleet, self.crossing.size // 2
-        while not (self._supply or self.is_barred) and fleet.room > half and self._fetch():
-            pass
-        while self._supply and fleet.room and not self.is_barred:
-            self.crossing.hand_in(*self._supply.popleft())
+        try_once(self.session, lambda: self.allowance.refresh(self.session, at=self.now()), None)
+        self._hand_in()
+        while not self.is_barred and fleet.room > half and self._fetch():
+            self._hand_in()
+
+    def _hand_in(self) -> None:
+        """Hand in what there is room for, at the relay and at each provider."""
+        for holding in self.holdings:
+            bound = self.allowance.connections(holding.work.provider)
+            while holding.supply and self.crossing.fleet.room and not self.is_barred:
+                if self.crossing.under_way(holding.work.provider) >= bound:
+                    break
+                self.crossing.hand_in(holding, holding.supply.popleft())
 
     def _fetch(self) -> bool:
         """Take another window, of a lease in hand or of a new one; return whether to go on."""
         for holding in self.holdings:
-            if not holding.exhausted:
+            if not (holding.exhausted or holding.supply):
                 self._advance(holding, limit=min(WINDOW, 2 * self.crossing.size))
                 return True
         if len(self.holdings) >= HOLDINGS or time.monotonic() < self._look_again_at:
             return False
-        another = self.take()
+        another = self.take({one.work.provider for one in self.holdings if one.supply})
         if another is None:
             self._look_again_at = time.monotonic() + LOOK_AGAIN_S
             return False
@@ -146,9 +154,13 @@ class Voyage:
             self._lose(holding)
             return
         if recipients:
+            self.has_taken = True
             self._load(holding, recipients)
         if holding.ended:
             self.holdings.remove(holding)
+            if not holding.has_taken:
+                # Nothing of it may leave now: do not ask for it again at once.
+                self._look_again_at = time.monotonic() + LOOK_AGAIN_S
 
     def _load(self, holding: Holding, recipients: list[Recipient]) -> None:
         """Write the window into the journal outside the database, durably, before any body."""
@@ -171,7 +183,7 @@ class Voyage:
         except JournalAway as fault:
             log.error("journal away", extra={"fault": type(fault).__name__})
             self.is_barred = True
-        self._supply.extend((holding, one) for one in recipients)
+        holding.supply.extend(recipients)
 
     def _without_handed(self, holding: Holding, recipients: list[Recipient]) -> list[Recipient]:
         """Settle as uncertain whose letter left before the database was restored."""
@@ -199,8 +211,8 @@ class Voyage:
         """Take nothing more, and queue again what was not handed in."""
         for holding in self.holdings:
             holding.exhausted = True
-        while self._supply:
-            self.crossing.again(*self._supply.popleft())
+            while holding.supply:
+                self.crossing.again(holding, holding.supply.popleft())
 
     def _mind_the_end(self) -> None:
         if not self.stopping():
@@ -223,7 +235,6 @@ class Voyage:
         self.session.rollback()
         log.warning("lease lost", extra={"fence": holding.work.fence})
         self.crossing.abandon(holding)
-        self._supply = deque(each for each in self._supply if each[0] is not holding)
         self.holdings.remove(holding)
 
     # --- keeping ---

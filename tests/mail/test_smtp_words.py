@@ -33,6 +33,24 @@ def test_a_relay_is_read_from_its_url(url: str, relay: Relay) -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "connections"),
+    [
+        ("smtp://127.0.0.1", 64),
+        ("smtp://relay.test", 20),
+        ("smtp://relay.test?connections=8&starttls=never", 8),
+    ],
+)
+def test_a_stranger_is_asked_for_few_connections(url: str, connections: int) -> None:
+    assert Relay.from_url(url).connections == connections
+
+
+@pytest.mark.parametrize("number", ["1", "201", "", "x", "-3", "٣", "2&connections=3"])
+def test_a_senseless_number_of_connections_is_refused(number: str) -> None:
+    with pytest.raises(ValueError, match="connections=2 to connections=200"):
+        Relay.from_url(f"smtp://relay.test?connections={number}")
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "",

@@ -6,6 +6,8 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 SUBMISSION_PORT = 587
+OURS, ANOTHERS, MOST = 64, 20, 200
+"""Connections: to a relay on this machine, to another, and at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,29 +24,34 @@ class Relay:
     starttls: bool = True
     username: str | None = field(default=None, repr=False)
     password: str | None = field(default=None, repr=False)
+    connections: int = field(default=OURS, compare=False)
+    """The most that bulk letters may take at once, all senders together."""
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """Read `smtp://` or `smtps://user:password@host:port?starttls=required|never`.
+        """Read `smtp://` or `smtps://user:password@host:port?starttls=required|never&connections=n`.
 
         STARTTLS is required unless the URL says never or the host is this machine. The port is
-        465 for smtps, 587 for smtp with a user, 25 without.
+        465 for smtps, 587 for smtp with a user, 25 without. Without a number, our own machine
+        takes 64 connections, another 20.
 
         Raises: ValueError with a sentence that never holds the password.
         """
         parts, port = _split(url)
         implicit = parts.scheme == "smtps"
         host = _host(parts)
-        starttls = _starttls(parts.query)
+        starttls, connections = _options(parts.query)
+        is_ours = _is_loopback(host)
         username, password = _sign_in(parts)
         fallback = 465 if implicit else SUBMISSION_PORT if username else 25
         return cls(
             host=host,
             port=port or fallback,
             implicit_tls=implicit,
-            starttls=not implicit and (not _is_loopback(host) if starttls is None else starttls),
+            starttls=not implicit and (not is_ours if starttls is None else starttls),
             username=username,
             password=password,
+            connections=connections or (OURS if is_ours else ANOTHERS),
         )
 
 
@@ -77,12 +84,20 @@ def _host(parts: SplitResult) -> str:
     return ascii_host
 
 
-def _starttls(query: str) -> bool | None:
+def _options(query: str) -> tuple[bool | None, int | None]:
     options = parse_qs(query, keep_blank_values=True)
-    values = options.pop("starttls", [])
-    if options or len(values) > 1 or any(value not in ("required", "never") for value in values):
-        raise ValueError("SMTP_URL knows one option: starttls=required or starttls=never.")
-    return values[0] == "required" if values else None
+    tls, lines = options.pop("starttls", []), options.pop("connections", [])
+    if options or len(tls) > 1 or any(value not in ("required", "never") for value in tls):
+        raise ValueError(
+            "SMTP_URL knows two options: starttls=required or starttls=never, and connections=n."
+        )
+    if len(lines) > 1 or any(not _is_number_of_lines(value) for value in lines):
+        raise ValueError(f"SMTP_URL can have connections=2 to connections={MOST}.")
+    return tls[0] == "required" if tls else None, int(lines[0]) if lines else None
+
+
+def _is_number_of_lines(value: str) -> bool:
+    return value.isascii() and value.isdecimal() and 2 <= int(value[:9]) <= MOST
 
 
 def _sign_in(parts: SplitResult) -> tuple[str | None, str | None]:

@@ -30,6 +30,10 @@ def _mailings() -> None:
     op.add_column(
         "mailings", sa.Column("uncapped", sa.Boolean(), nullable=False, server_default="false")
     )
+    op.add_column("mailings", sa.Column("probe_until", sa.DateTime(timezone=True), nullable=True))
+    op.add_column(
+        "mailings", sa.Column("is_probed", sa.Boolean(), nullable=False, server_default="false")
+    )
     op.add_column("mailings", sa.Column("resends_id", sa.BigInteger(), nullable=True))
     op.add_column(
         "mailings", sa.Column("certificate", sa.dialects.postgresql.JSONB(), nullable=True)
