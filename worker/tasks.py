@@ -12,15 +12,19 @@ from sqlalchemy.orm import Session
 from crm import clock
 from crm.audit import seal as seals
 from crm.campaigns import service as campaigns
+from crm.clinic.service import details
 from crm.consent.refold import LOGS
 from crm.current import settings
 from crm.db import engine_of_a_sender, session
 from crm.delivery import close as closing
 from crm.delivery import frequency, rest, warm_up
+from crm.delivery import probe as probing
 from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
 from crm.delivery.rules import LINES
 from crm.delivery.states import Lane
+from crm.delivery.vigil import behind_smart_host
+from crm.mail.smtp import Relay
 from crm.operations import alive
 from crm.safekeeping import installation, reading, stops
 from worker.app import stopping
@@ -52,6 +56,7 @@ def tick() -> None:
     """What has to happen every second: fill senders' places, launch, wind down, close."""
     ring()
     launch()
+    probe()
     close()
 
 
@@ -71,6 +76,15 @@ def launch() -> None:
         session().commit()
         campaign_id, planned = launched
         log.info("campaign launched", extra={"campaign_id": campaign_id, "planned": planned})
+
+
+def probe() -> None:
+    """Behind a smart host let mailings wait for the bounces of their first letters."""
+    choice = details(session()).smart_host
+    if behind_smart_host(choice, Relay.from_url(settings().relay_urls[0]).host):
+        probing.begin(session(), at=clock.now())
+    probing.judge(session(), at=clock.now())
+    session().commit()
 
 
 def close() -> None:

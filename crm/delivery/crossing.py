@@ -107,6 +107,7 @@ class Crossing:
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
             self.session.invalidate()
             log.warning("gate lost")
+            self._take_in()
             for each in waiting:
                 if each.one.delivery_id in self.aboard and not each.is_dotted:
                     self.take_back(each)
@@ -147,6 +148,7 @@ class Crossing:
         """Forget the letters of a buried lease: whoever buried it has settled them."""
         for each in [each for each in self.aboard.values() if each.holding is holding]:
             self._drop(each)
+        self._take_in()  # what ends by it must not be taken for an end of the same letter later
 
     def _take_in(self) -> None:
         for key, verdict in self.fleet.ended():

@@ -35,6 +35,8 @@ LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 BARRED_S = 5.0
 """How long a sender waits for a journal that cannot be written."""
+VIGILS = 100
+"""Mailings whose replies a sender remembers; each service letter is a mailing of its own."""
 FRESH_S = 15.0
 """How old declarations of relays may be, and keys that sign, that a sender goes by."""
 
@@ -122,6 +124,8 @@ class Sender:
         errand = insist(self.session, lambda: self._errand(work), give_up=self.stopping)
         if errand is None:
             return None
+        if self.lane is Lane.SERVICE or len(self.vigils) >= VIGILS:
+            self.vigils.clear()
         vigil = self.vigils.setdefault(work.mailing_id, Vigil())
         return Holding(work=work, errand=errand, lane=self.lane, aftermath=Aftermath(vigil=vigil))
 

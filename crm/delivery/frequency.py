@@ -64,7 +64,8 @@ _RESERVE = text("""
     WITH letters AS (
         SELECT id, address_id,
             (SELECT count(*) FROM promotional_days p
-             WHERE p.address_id = d.address_id AND p."on" > :since AND p."on" <> :on) AS days,
+             WHERE p.address_id = d.address_id AND p."on" > :since AND p."on" <> :on
+               AND p.delivery_id <> d.id) AS days,
             (SELECT delivery_id FROM promotional_days p
              WHERE p.address_id = d.address_id AND p."on" = :on) AS todays
         FROM deliveries d WHERE id = ANY(:ids)

@@ -33,6 +33,8 @@ class Holding:
     ended: bool = field(init=False, default=False)
     is_fenced: bool = False
     """It was buried: nothing may be written under it any more."""
+    left: int = field(init=False)
+    """How many letters of the lease were not taken."""
     has_taken: bool = field(init=False, default=False)
     """There was a letter in it for us."""
     _known: int = field(init=False, default=0)
@@ -41,6 +43,9 @@ class Holding:
     """By window, how many of its letters are not settled."""
     _window_of: dict[int, int] = field(init=False, default_factory=dict)
     """By delivery."""
+
+    def __post_init__(self) -> None:
+        self.left = self.work.letters
 
     @property
     def on_the_way(self) -> int:
@@ -81,18 +86,20 @@ class Holding:
             window.take_back(session, work, self.lane, known=known, at=at)
         recipients: list[Recipient] = []
         barred: list[Result] = []
-        is_last = False
         if limit and not self.exhausted and state is MailingState.RUNNING:
-            letters = allowance.letters(session, work, self.lane, wanted=limit, at=at)
+            wanted = min(limit, self.left)
+            letters = allowance.letters(session, work, self.lane, wanted=wanted, at=at)
             if letters:
-                recipients, is_last = window.intend(session, work, limit=letters, at=at)
+                recipients = window.intend(session, work, limit=letters, at=at)
                 barred = allowance.barred(session, work, recipients, at=at)
-        exhausted = self.exhausted or is_last or (limit > 0 and not recipients)
+        left = self.left - len(recipients)
+        exhausted = self.exhausted or left <= 0 or (limit > 0 and not recipients)
         ended = exhausted and not recipients and closed >= self._open.keys()
         if ended:
             lease.give_back(session, work.fence)
         session.commit()
         self._known, self.exhausted, self.ended = counted, exhausted, ended
+        self.left = left
         self.aftermath.clear()
         self._forget(closed)
         self._remember(recipients)

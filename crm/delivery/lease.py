@@ -27,6 +27,8 @@ class Work:
     mailing_id: int
     provider: str
     range_id: int | None
+    letters: int
+    """How many it is for."""
     purpose: Purpose
     uncapped: bool
     key: UUID
@@ -89,6 +91,7 @@ def _take(session: Session, statement: TextClause, **values: Any) -> Work | None
         mailing_id=row.mailing_id,
         provider=row.provider,
         range_id=row.range_id,
+        letters=row.letters,
         purpose=Purpose(row.purpose),
         uncapped=row.uncapped,
         key=row.key,
@@ -121,6 +124,7 @@ _TAKE_RANGE = text(f"""
     )
     UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
+        ranges.waiting AS letters,
         free.purpose, free.uncapped, free.key, free.is_probed
 """)  # noqa: S608 - constants
 
@@ -146,5 +150,6 @@ _TAKE_RETRIES = text(f"""
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
     RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
+        (SELECT count(*) FROM chosen)::int AS letters,
         chosen.purpose, chosen.uncapped, chosen.key, chosen.is_probed
 """)  # noqa: S608 - constants

@@ -77,6 +77,7 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
         mailing_id=dead.mailing_id,
         provider=dead.provider,
         range_id=None,
+        letters=0,
         purpose=mailing.purpose,
         uncapped=False,
         key=mailing.key,

@@ -49,6 +49,8 @@ DRAIN_S = 8.0
 GATHER_S = 0.002
 """How long bodies that have arrived wait for others, to pass the gate together."""
 IDLE_S = 0.05
+FEED_S = 0.05
+"""How long more is taken before the wire is looked at again: of a window nobody may be left."""
 HOLDINGS = 8
 """Leases at once, at most."""
 
@@ -118,8 +120,11 @@ class Voyage:
         fleet, half = self.crossing.fleet, self.crossing.size // 2
         try_once(self.session, lambda: self.allowance.refresh(self.session, at=self.now()), None)
         self._hand_in()
+        until = time.monotonic() + FEED_S
         while not self.is_barred and fleet.room > half and self._fetch():
             self._hand_in()
+            if time.monotonic() > until:
+                break
 
     def _hand_in(self) -> None:
         """Hand in what there is room for, at the relay and at each provider."""
@@ -135,7 +140,7 @@ class Voyage:
         for holding in self.holdings:
             if not (holding.exhausted or holding.supply):
                 self._advance(holding, limit=min(WINDOW, 2 * self.crossing.size))
-                return True
+                return holding.has_taken or not holding.ended
         if len(self.holdings) >= HOLDINGS or time.monotonic() < self._look_again_at:
             return False
         another = self.take({one.work.provider for one in self.holdings if one.supply})

@@ -113,17 +113,14 @@ def _sums(ended: Iterable[Result]) -> dict[str, int]:
     return {name: sums[name] for name in _SUMMED}
 
 
-def intend(
-    session: Session, work: Work, *, limit: int, at: datetime
-) -> tuple[list[Recipient], bool]:
-    """Make the next recipients of ``work`` a window; return them, and whether they are the last."""
+def intend(session: Session, work: Work, *, limit: int, at: datetime) -> list[Recipient]:
+    """Make the next recipients of ``work`` a window and return them; none when it is done."""
     values = {"fence": work.fence, "mailing_id": work.mailing_id, "limit": limit, "at": at}
     if work.range_id is not None:
         [rows] = straight(session, (_NEXT_OF_RANGE, values | {"range_id": work.range_id}))
     else:
         [rows] = straight(session, (_NEXT_RETRIES, values))
-    is_last = len(rows) < limit or bool(rows[-1][-1])
-    return [Recipient(*row[:-1]) for row in rows], is_last
+    return [Recipient(*row) for row in rows]
 
 
 def put_back(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
@@ -213,15 +210,15 @@ _CLOSE = "DELETE FROM windows WHERE id = ANY(%(ids)s::bigint[])"
 
 _PEOPLE = """
     SELECT d.id, made.id, d.address_id, a.value, a.kind, coalesce(c.first_name, ''),
-           coalesce(c.patronymic, ''), s.confirmed_at, d.tries, moved.done
-    FROM made CROSS JOIN moved CROSS JOIN d JOIN mailings m ON m.id = d.mailing_id
+           coalesce(c.patronymic, ''), s.confirmed_at, d.tries
+    FROM made CROSS JOIN d JOIN mailings m ON m.id = d.mailing_id
     JOIN addresses a ON a.id = d.address_id
     LEFT JOIN contacts c ON c.id = d.contact_id
     LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
         AND s.channel = m.channel
     ORDER BY d.id
 """
-"""The fields of ``Recipient``, in their order, and whether the range ends here."""
+"""The fields of ``Recipient``, in their order."""
 
 _NEXT_OF_RANGE = f"""
     WITH piece AS (
@@ -244,7 +241,7 @@ _NEXT_OF_RANGE = f"""
     ), moved AS (
         UPDATE ranges SET waiting = waiting - letters,
             next_id = coalesce(last, high) + 1, done = coalesce(last, high) >= high
-        FROM taken WHERE id = %(range_id)s RETURNING done
+        FROM taken WHERE id = %(range_id)s
     )
     {_PEOPLE}
 """  # noqa: S608 - constants
@@ -264,8 +261,6 @@ _NEXT_RETRIES = f"""
         SELECT %(fence)s::bigint, %(mailing_id)s::bigint, array_agg(id ORDER BY id),
                array_agg(tries::smallint ORDER BY id), %(at)s::timestamptz
         FROM d HAVING count(*) > 0 RETURNING id
-    ), moved (done) AS (
-        VALUES (false)
     )
     {_PEOPLE}
 """  # noqa: S608 - constants

@@ -136,7 +136,7 @@ def test_a_test_letter_is_the_real_one_with_a_banner_and_a_way_out_that_works(
     work = take_range(session, Lane.SERVICE, at=NOON)
     assert work is not None
     session.commit()
-    [recipient], _is_last = intend(session, work, limit=4, at=NOON)
+    [recipient] = intend(session, work, limit=4, at=NOON)
     assert recipient.value == "boss@clinic.example"
     raw = (
         prepare(session, work.mailing_id, settings).letter(recipient, recipient.value, at=NOON).body

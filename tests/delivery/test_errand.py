@@ -40,7 +40,7 @@ def begin(session: Session, settings: Settings) -> Begin:
         work = take_range(session, Lane.BULK, at=NOON)
         assert work is not None
         session.commit()
-        [one], _is_last = intend(session, work, limit=4, at=NOON)
+        [one] = intend(session, work, limit=4, at=NOON)
         assert one.value is not None
         return prepare(session, work.mailing_id, settings), one, one.value
 

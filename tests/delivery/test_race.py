@@ -28,7 +28,7 @@ PEOPLE = 2000
 HARD = 50
 """Stops that have to be confirmed while letters leave."""
 PAUSE_S = "0.005"
-WIDE_PAUSE_S = "0.1"
+WIDE_PAUSE_S = "0.2"
 """For the race that must be lost: on a busy machine an opt-out takes longer than 5 ms."""
 LONGEST_S = 90.0
 
