@@ -1,4 +1,4 @@
-"""Whether a sender is at work, told by what moves: no wall clock enters."""
+"""Whether senders are at work, and on what, told by their leases: no wall clock enters."""
 
 import time
 from collections.abc import Callable
@@ -56,3 +56,10 @@ def signs_of_life(session: Session) -> Signs:
         )
     ).one()
     return (newest or 0, int(beats or 0))
+
+
+def is_others_turn(session: Session, mailing_id: int) -> bool:
+    """Return whether senders are at work on other campaigns only: the oldest goes first."""
+    leases = select(Lease.mailing_id).where(Lease.state == LeaseState.LIVE, Lease.lane == Lane.BULK)
+    busy_with = set(session.scalars(leases.distinct()))
+    return bool(busy_with) and mailing_id not in busy_with

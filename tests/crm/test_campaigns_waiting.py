@@ -210,6 +210,17 @@ def test_a_silent_sender_is_told_after_a_while_and_not_once_it_moves(
     assert silent in told(marketer, running)
 
 
+def test_a_mailing_behind_another_is_told_to_wait_its_turn(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    taken(session, deliveries(session, mailing_of(session, running).id)[0])
+    session.commit()
+    second = approved(marketer, session, count=2)
+    launch(session)
+    assert "Waits: another mailing goes first." in told(marketer, second)
+    assert "another mailing" not in told(marketer, running)
+
+
 def test_nobody_is_missed_where_nothing_is_to_be_done(
     marketer: FlaskClient, running: Campaign, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ _SOON = timedelta(hours=20)
 _NOBODY: Final = later(
     "No sender is at work. Tell the administrator: the worker has to be started."
 )
+_TURN: Final = later("Waits: another mailing goes first.")
 _pulse = pulse.Pulse()
 
 SAY: Final = {
@@ -47,11 +48,18 @@ def sentences(
     barred = _barred(settings, at=at)
     waiting = None if barred else waits_for(session(), mailing, at=at)
     if not barred and _nobody_sends(mailing, looked, waiting, at=at):
-        barred = gettext(
-            "No sender is at work. Tell the administrator: the worker has to be started."
-        )
-    waits = in_words(waiting, at=at) if waiting and not barred else None
+        barred = str(gettext(_NOBODY))
+    waits = None if barred else _waits(mailing, looked, waiting, at=at)
     return {"barred": barred, "waits": waits}
+
+
+def _waits(
+    mailing: Mailing, looked: Progress, waiting: Waiting | None, *, at: datetime
+) -> str | None:
+    if waiting is not None:
+        return in_words(waiting, at=at)
+    stands = looked.per_minute == 0 and looked.tally.sending == 0
+    return str(gettext(_TURN)) if stands and pulse.is_others_turn(session(), mailing.id) else None
 
 
 def _barred(settings: Settings, *, at: datetime) -> str | None:
