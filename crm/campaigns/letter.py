@@ -70,6 +70,7 @@ def envelope(campaign_id: int, clinic: Clinic) -> Envelope:
         list_id=f"news.{domain}",
         feedback_id=f"campaign-{campaign_id}:news:{domain}",
         unsubscribe_mailbox=clinic.email,
+        bounce_domain=clinic.bounce_domain or None,
     )
 
 

@@ -51,6 +51,11 @@ def _email(typed: str) -> str:
     return read_email(typed, domains=Domains.WITH_TEST).value if typed.strip() else ""
 
 
+def _mail_domain(typed: str) -> str:
+    domain = typed.strip().rstrip(".")
+    return _email(f"b@{domain}").rpartition("@")[2] if domain else ""
+
+
 def _site(typed: str) -> str:
     return maybe_line(200)(read_site(typed))
 
@@ -119,6 +124,14 @@ class ClinicForm(Form):
     dpo_name = StringField(_("Person in charge of personal data"), [Read(maybe_line(120))])
     news_email = EmailField(_("Sender of promotional letters"), [Read(_email)])
     service_email = EmailField(_("Sender of service letters"), [Read(_email)])
+    bounce_domain = StringField(
+        _("Domain for bounces"),
+        [Read(_mail_domain)],
+        description=_(
+            "Such as bounce.clinic.example, whose mailbox takes b+…@ of any kind. "
+            "While it is empty, bounces go to the sender’s address."
+        ),
+    )
     zone = SelectField(_("Time zone"), choices=options((name, name) for name in zones()))
     quiet_from = Hour(_("Quiet hours from"), [Read(_hour)])
     quiet_until = Hour(_("Quiet hours until"), [Read(_hour)])

@@ -34,6 +34,8 @@ class Clinic(Base, kw_only=True):
     news_email: Mapped[str] = mapped_column(String(254), default="")
     """From of promotional letters; not the service one, so that a filter can tell them apart."""
     service_email: Mapped[str] = mapped_column(String(254), default="")
+    bounce_domain: Mapped[str] = mapped_column(String(190), default="")
+    """Of return paths, ``b+TOKEN@`` it; where it is empty, bounces go to the address in From."""
     zone: Mapped[str] = mapped_column(String(64), default="Europe/Moscow")
     quiet_from: Mapped[time] = mapped_column(default=time(21))
     """No promotional letter leaves between these hours; none are quiet where they are equal."""

@@ -38,4 +38,5 @@ def service_envelope(clinic: Clinic) -> Envelope:
         sender_name=clinic.name,
         sender_address=clinic.service_email,
         reply_to=clinic.email,
+        bounce_domain=clinic.bounce_domain or None,
     )

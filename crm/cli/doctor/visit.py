@@ -63,7 +63,7 @@ def _in_dns(found: list[Standing], clinic: Clinic, settings: Settings, dns: Dns)
         except KeyFault as fault:
             do = "no letter of this domain leaves until its key can be read"
             yield Line(thing="DKIM", about=domain, finding=Finding(Mark.FAULT, str(fault), do))
-    of_whom = Senders(authors=authors, bounces=None, keys=keys)
+    of_whom = Senders(authors=authors, bounces=clinic.bounce_domain or None, keys=keys)
     yield from senders.examine(of_whom, found, dns.ask)
 
 

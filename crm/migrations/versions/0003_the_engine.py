@@ -14,6 +14,10 @@ depends_on = None
 
 
 def upgrade() -> None:
+    op.add_column(
+        "clinic",
+        sa.Column("bounce_domain", sa.String(length=190), nullable=False, server_default=""),
+    )
     _mailings()
     _leases()
     _ranges_and_retries()
