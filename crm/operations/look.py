@@ -4,8 +4,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from sqlalchemy.orm import Session
 
@@ -25,9 +24,6 @@ from crm.relays import service as relays
 from crm.relays.service import Standing
 from crm.safekeeping import installation, journal
 from crm.safekeeping.rules import Hold
-
-LONG: Final = timedelta(days=30)
-"""How far back stops are looked at: a broken promise does not go away at midnight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +92,7 @@ def look(session: Session, settings: Settings, *, at: datetime) -> Look:
         mailings=letters.mailings(session),
         resting=rest.resting(session, at=at),
         gap_today=stop_gap.gap(session, since=today),
-        gap_long=stop_gap.gap(session, since=at - LONG),
+        gap_long=stop_gap.long_gap(session, at=at),
         unjournalled=ledgers.unjournalled(session),
         unsealed=ledgers.unsealed(session),
     )

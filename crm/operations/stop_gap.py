@@ -11,11 +11,14 @@ Only letters that a stop forbids: promotion, to the address that refused it, wit
 given between the stop and the answer. Bounces are no person's stop and are not counted.
 """
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import text
+from sqlalchemy import Engine, text
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import BASIS, Act, Basis, Purpose
@@ -25,6 +28,9 @@ from crm.delivery.states import Lane
 STOPS: Final = sorted(set(Act) - {Act.ASKED, Act.CONFIRMED, Act.BOUNCED})
 PURPOSES: Final = [purpose for purpose in Purpose if BASIS[purpose] is Basis.CONSENT]
 PATIENCE: Final = timedelta(seconds=PATIENCE_S[Lane.BULK])
+LONG: Final = timedelta(days=30)
+"""How far back stops are looked at: a broken promise does not go away at midnight."""
+REMEMBERED_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +52,24 @@ class Gap:
 def gap(session: Session, *, since: datetime) -> Gap:
     """Look at every stop since then and the letters that were answered after it.
 
-    By keys alone: the stops by their time, of each the few letters to its address.
+    By keys alone: the stops by their time, of each the letters to its address, of these the answers
+    where the mailing had not finished before the stop.
     """
     values = {"since": since, "stops": STOPS, "purposes": PURPOSES}
     row = session.execute(_GAP, values).one()
     return Gap(stops=row.stops, letters=row.letters, last_after=row.last_after or timedelta())
 
+
+def long_gap(session: Session, *, at: datetime, now_s: Callable[[], float] = time.monotonic) -> Gap:
+    """Return the gap of LONG, looked at once a minute: thousands of stops, tens of letters each."""
+    engine = session.get_bind().engine
+    known = _known.get(engine)
+    if known is None or now_s() >= known[0]:
+        known = _known[engine] = (now_s() + REMEMBERED_S, gap(session, since=at - LONG))
+    return known[1]
+
+
+_known: WeakKeyDictionary[Engine, tuple[float, Gap]] = WeakKeyDictionary()
 
 _GAP = text("""
     WITH stops AS (
@@ -62,6 +80,7 @@ _GAP = text("""
         FROM stops s
         JOIN deliveries d ON d.address_id = s.address_id
         JOIN mailings m ON m.id = d.mailing_id AND m.purpose = s.purpose AND m.channel = s.channel
+            AND (m.state <> 'finished' OR m.ended_at IS NULL OR m.ended_at >= s.at)
         JOIN outcomes o ON o.delivery_id = d.id AND o.state = 'accepted' AND o.at > s.at
         WHERE NOT EXISTS (
             SELECT 1 FROM consent_events c

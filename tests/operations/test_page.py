@@ -9,18 +9,21 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from redis import Redis
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.config import Settings
-from crm.delivery.models import Lease
+from crm.consent.rules import Act
+from crm.delivery.models import Delivery, Lease, Outcome
 from crm.delivery.rest import rest
-from crm.delivery.states import Lane, LeaseState, MailingState
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 from crm.operations import alive
 from crm.operations.alarm import REMEMBERED_S, Alarm
 from crm.operations.queues import CROWDED
+from crm.operations.stop_gap import PATIENCE
 from crm.safekeeping import installation
 from tests.conftest import NOON, Time
-from tests.factories import a_clinic, a_running_mailing, a_willing_contact
+from tests.factories import a_clinic, a_running_mailing, a_willing_contact, an_event, email_of
 
 As = Callable[..., FlaskClient]
 FINE = "Everything runs"
@@ -135,6 +138,26 @@ def test_a_service_letter_that_waits_is_told(session: Session, signed_in: As, ti
     mailing.lane, mailing.due_at = Lane.SERVICE, NOON - timedelta(minutes=9)
     session.commit()
     assert "has been waiting for 9 min" in shown(signed_in)
+
+
+def test_a_letter_that_left_after_a_stop_is_the_first_thing_said(
+    session: Session, signed_in: As
+) -> None:
+    contact = a_willing_contact(session, at=NOON - timedelta(days=9))
+    mailing = a_running_mailing(session)
+    an_event(session, Act.OPTED_OUT, email_of(session, contact), at=NOON - timedelta(days=2))
+    delivery_id = session.scalars(select(Delivery.id)).one()
+    session.add(
+        Outcome(
+            delivery_id=delivery_id,
+            mailing_id=mailing.id,
+            state=DeliveryState.ACCEPTED,
+            at=NOON - timedelta(days=2) + PATIENCE + timedelta(seconds=7),
+        )
+    )
+    live(session, but="bulk")
+    page = shown(signed_in)
+    assert page.index("after its addressee had refused, 7 s later") < page.index("vezhlivo-worker")
 
 
 def test_leases_are_shown_with_their_signs_of_life(session: Session, signed_in: As) -> None:

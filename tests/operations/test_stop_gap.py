@@ -10,8 +10,8 @@ from crm.consent.ledger import Matter, Origin, record
 from crm.consent.rules import Act, Channel, Purpose
 from crm.contacts.models import Address
 from crm.delivery.models import Delivery, Mailing, Outcome
-from crm.delivery.states import DeliveryState
-from crm.operations.stop_gap import PATIENCE, Gap, gap
+from crm.delivery.states import DeliveryState, MailingState
+from crm.operations.stop_gap import PATIENCE, REMEMBERED_S, Gap, gap, long_gap
 from tests.factories import KEYS, NOON, a_running_mailing, a_willing_contact, an_event
 
 SECOND = timedelta(seconds=1)
@@ -119,3 +119,38 @@ def test_two_stops_of_one_person_make_one_letter(session: Session, address: Addr
     answered(session, NOON + 5 * SECOND)
     found = seen(session)
     assert (found.stops, found.letters, found.last_after) == (2, 1, 5 * SECOND)
+
+
+def test_a_letter_of_a_mailing_that_had_finished_before_the_stop_is_none_of_them(
+    session: Session, mailing: Mailing, address: Address
+) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1))
+    mailing.state, mailing.ended_at = MailingState.FINISHED, NOON - SECOND
+    session.flush()
+    assert seen(session).letters == 0
+    mailing.ended_at = NOON + timedelta(hours=1)
+    session.flush()
+    assert seen(session).letters == 1
+
+
+def test_one_that_was_stopped_before_is(
+    session: Session, mailing: Mailing, address: Address
+) -> None:
+    mailing.state, mailing.ended_at = MailingState.STOPPED, NOON - SECOND
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1))
+    assert seen(session).proved > timedelta()
+
+
+def test_thirty_days_are_looked_at_once_a_minute(session: Session, address: Address) -> None:
+    moment = 0.0
+
+    def looked() -> int:
+        return long_gap(session, at=NOON, now_s=lambda: moment).stops
+
+    assert looked() == 0
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    assert looked() == 0
+    moment += REMEMBERED_S
+    assert looked() == 1
