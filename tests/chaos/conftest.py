@@ -1,11 +1,13 @@
 """Real servers, and people to write to."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy.orm import Session
 
+from crm import clock
 from crm.config import Settings
 from crm.delivery.models import Mailing
 from tests.chaos.nursery import Nursery, nursery
@@ -21,8 +23,8 @@ def campaign(session: Session) -> Callable[[int], Mailing]:
 
     def launch(people: int) -> Mailing:
         a_clinic(session)
-        many_willing_contacts(session, people)
-        mailing = a_running_mailing(session)
+        many_willing_contacts(session, people, at=clock.now() - timedelta(days=1))
+        mailing = a_running_mailing(session, at=clock.now())
         session.commit()
         return mailing
 

@@ -1,6 +1,7 @@
 """What has to be true after every story."""
 
 from collections.abc import Collection, Iterable
+from datetime import timedelta
 from pathlib import Path
 
 from sqlalchemy import select
@@ -13,7 +14,6 @@ from crm.delivery.models import Delivery, Mailing, Outcome
 from crm.delivery.service import Tally
 from crm.delivery.states import DeliveryState
 from crm.operations import stop_gap
-from crm.operations.look import LONG
 from devtools.catcher import Sink
 
 
@@ -34,7 +34,7 @@ def reckon_with(session: Session, received: Collection[str]) -> Tally:
     accepted = by_state(session, DeliveryState.ACCEPTED)
     assert accepted <= arrived, "an accepted letter did not arrive"
     assert arrived <= accepted | by_state(session, DeliveryState.UNCERTAIN), "an unknown letter"
-    assert not stop_gap.gap(session, since=clock.now() - LONG).proved
+    assert not stop_gap.gap(session, since=clock.now() - timedelta(days=1)).proved
     tally = service.tally(session, mailing_id)
     assert tally.settled == tally.planned
     session.rollback()

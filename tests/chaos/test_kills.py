@@ -19,7 +19,7 @@ from tests.chaos.steps import NOTHING_IN_DOUBT, STEPS
 from tests.delivery.processes import site
 from tests.delivery.test_faults import bury_at_once
 
-PEOPLE = 8000
+PEOPLE = 5000
 IN_HAND = 2 * 8 + 2 * 4
 """Letters that a sender of four lines has taken and not settled, at most."""
 BURIED_AT_ONCE = 0.7
@@ -63,7 +63,7 @@ def test_hundreds_of_kills_double_and_lose_nothing(
         bury_at_once(session)
         assert senders.live() == "ended"
 
-    assert kills >= 70, "not enough was tried to say anything"
+    assert kills >= 50, "not enough was tried to say anything"
     leaving.check(reckoning.dots(dots))
     counted = reckon(session, sink)
     assert counted.accepted + counted.withheld + counted.uncertain == counted.planned == PEOPLE
@@ -76,7 +76,7 @@ def kill_again_and_again(
 ) -> int:
     """Return how many senders were killed before all was sent."""
     kills = 0
-    while kills < 100:
+    while kills < 75:
         step = chance.choice(list(STEPS))
         how = senders.live(step, nth=1 if step in NOTHING_IN_DOUBT else chance.randint(1, 8))
         assert how in ("killed", "ended"), f"{how} at {step}"

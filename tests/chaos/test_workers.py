@@ -4,12 +4,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from redis import Redis
 from sqlalchemy.orm import Session
 
+from crm import clock
 from crm.config import Settings
 from crm.delivery.models import Mailing
 from crm.operations.findings import BROKER_AWAY
@@ -65,7 +67,7 @@ def broker() -> Iterator[Broker]:
 def away_from(session: Session, settings: Settings, broker: Broker) -> Settings:
     """Settings with a broker of the story's own, and a campaign that is due."""
     a_clinic(session)
-    many_willing_contacts(session, PEOPLE)
+    many_willing_contacts(session, PEOPLE, at=clock.now() - timedelta(days=1))
     a_due_campaign(session)
     session.commit()
     return replace(settings, redis_url=broker.start())
