@@ -20,6 +20,7 @@ MEANINGS = {
     450: "4.2.1 Mailbox busy",
     451: "4.3.0 Try again later",
     452: "4.2.2 Mailbox full",
+    455: "4.7.28 Too many letters at once",
     550: "5.1.1 No such mailbox",
     552: "5.2.2 Mailbox full",
     553: "5.1.3 Bad address",
