@@ -63,10 +63,10 @@ class Database(Postgres):
         first = psycopg.connect(self.address, autocommit=True)
         try:
             for _ in range(3):
+                first.execute(_CUT_THE_PRODUCT)
                 with contextlib.suppress(psycopg.OperationalError):
                     while True:
                         taken.append(psycopg.connect(self.address, autocommit=True))
-                first.execute(_CUT_THE_PRODUCT)
             yield
         finally:
             for connection in [first, *taken]:

@@ -55,8 +55,7 @@ def test_a_sender_whose_gate_is_cut_between_the_look_and_the_dots_writes_none_of
     campaign(60)
     people = leaving.doors(session, settings)
     with site(settings) as to:
-        leaving.opt_out(to, people[-1])
-        leaving.opt_out(to, people[-2])
+        leaving.wake_up(to)
         assert senders.live("inside the gate", nth=2, by="SIGSTOP") == "stopped"
         written = {address for _, address in reckoning.dots(dots)}
         next_one = next(door for door in people if door.address not in written)
@@ -64,14 +63,13 @@ def test_a_sender_whose_gate_is_cut_between_the_look_and_the_dots_writes_none_of
         session.execute(text(CUT_SENDERS))
         session.rollback()
         told = leaving.opt_out(to, next_one)
-        quick = time.monotonic() - froze < 0.2
+        took_s = time.monotonic() - froze
         assert senders.wake() == "ended"
 
     assert told.status == 200
-    assert leaving.late([told], reckoning.dots(dots)) == [], f"quick: {quick}"
+    assert leaving.late([told], reckoning.dots(dots)) == [], f"within {took_s:.3f} s"
     counted = reckon(session, sink)
-    assert counted.withheld == 3
-    assert counted.accepted == counted.planned - 3
+    assert (counted.withheld, counted.accepted) == (1, counted.planned - 1)
 
 
 @pytest.mark.chaos
