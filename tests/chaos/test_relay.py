@@ -22,6 +22,7 @@ from crm.delivery.models import Mailing, Retry
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from devtools.catcher import Sink
 from tests.chaos.reckoning import by_state, reckon_with
+from tests.chaos.relays import AFTER_A_DOT, NO_DOT, STRANGE, drops_mid_body, speaks_in_fragments
 from tests.crm.tls_servers import a_certificate
 from tests.mail.hostile import Script, Server, Visit, listening, refusing, well_behaved
 from tests.mail.visitor import hurry
@@ -98,93 +99,6 @@ def received(server: Server) -> list[str]:
         for body in server.bodies
         if (found := re.search(rb"^To: .*?(one\d+@mail\.example)", body, re.MULTILINE))
     ]
-
-
-def hangs_after_the_dot(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.envelope()
-    visit.body()
-    visit.hang()
-
-
-def hangs_after_data(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.expect(b"MAIL", b"250 2.1.0 Ok\r\n")
-    visit.expect(b"RCPT", b"250 2.1.5 Ok\r\n")
-    visit.expect(b"DATA", b"")
-    visit.hang()
-
-
-def drops_mid_body(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.envelope()
-    visit.some_body(500)
-    visit.reset()
-
-
-def speaks_in_fragments(visit: Visit) -> None:
-    whole = visit.send
-
-    def in_fragments(data: bytes) -> None:
-        for octet in data[:3] + b"-first, of several\r\n" + data:
-            whole(bytes([octet]))
-
-    visit.send = in_fragments  # type: ignore[method-assign]
-    visit.greet(b"PIPELINING", b"8BITMIME")
-    visit.serve()
-
-
-def closes_with_421(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.envelope()
-    visit.body()
-    visit.send(b"250 2.0.0 Ok\r\n")
-    visit.line()
-    visit.send(b"421 4.3.2 Closing\r\n")
-
-
-def forgets_the_pipeline(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.line()
-    visit.forget()
-    visit.send(b"250 2.1.0 Ok\r\n")
-    visit.hang()
-
-
-def answers_twice(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    for _ in range(3):
-        visit.line()
-        visit.send(b"250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n")
-    visit.hang()
-
-
-def drips(visit: Visit) -> None:
-    visit.drip(b"220 relay.test is very slow today\r\n" * 20, PATIENCE_S / 3)
-
-
-def sends_garbage(visit: Visit) -> None:
-    visit.send(bytes(range(256)) * 4 + b"\r\n")
-    visit.hang()
-
-
-def answers_the_dot_with_garbage(visit: Visit) -> None:
-    visit.greet(b"PIPELINING")
-    visit.envelope()
-    visit.body()
-    visit.send(b"\xff\x00 what?\r\n")
-    visit.hang()
-
-
-NO_DOT: list[Script] = [
-    hangs_after_data,
-    forgets_the_pipeline,
-    answers_twice,
-    drips,
-    sends_garbage,
-]
-AFTER_A_DOT: list[Script] = [hangs_after_the_dot, answers_the_dot_with_garbage]
-STRANGE: list[Script] = [speaks_in_fragments, closes_with_421, well_behaved(b"PIPELINING")]
 
 
 @pytest.mark.parametrize("script", NO_DOT, ids=lambda script: script.__name__)
