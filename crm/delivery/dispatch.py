@@ -24,6 +24,7 @@ from crm.delivery.rules import LINES, PATIENCE_S, SENDERS, WINDOW
 from crm.delivery.states import Lane
 from crm.delivery.vigil import Vigil
 from crm.delivery.voyage import Voyage
+from crm.errors import later
 from crm.mail.smtp import Fleet, Relay
 from crm.relays.choice import Choice
 from crm.relays.service import usable
@@ -35,6 +36,9 @@ LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 BARRED_S = 5.0
 """How long a sender waits for a journal that cannot be written."""
+UNPRINTABLE = later(
+    "The letter cannot be printed or signed. Tell the administrator; the server’s log says why."
+)
 VIGILS = 100
 """Mailings whose replies a sender remembers; each service letter is a mailing of its own."""
 FRESH_S = 15.0
@@ -191,7 +195,7 @@ class Sender:
         except (ValueError, KeyError, TypeError):
             log.exception("mailing held", extra={"mailing_id": work.mailing_id})
             self.session.rollback()
-            service.hold(self.session, work.mailing_id, "The letter cannot be printed.")
+            service.hold(self.session, work.mailing_id, UNPRINTABLE)
             lease.give_back(self.session, work.fence)
             self.session.commit()
             return None

@@ -35,6 +35,8 @@ from crm.consent.rules import Channel, Purpose, Reason
 from crm.db import Base
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 
+HELD_LIMIT = 400
+
 
 class Mailing(Base, kw_only=True):
     """A letter frozen at launch, and how it is to go. Campaigns and appointments stand above."""
@@ -59,7 +61,8 @@ class Mailing(Base, kw_only=True):
     """How many deliveries were written at launch; None before it."""
     launched_at: Mapped[datetime | None] = mapped_column(default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
-    held_because: Mapped[str | None] = mapped_column(String(200), default=None)
+    held_because: Mapped[str | None] = mapped_column(String(HELD_LIMIT), default=None)
+    """A sentence of ours, untranslated, or the relay's own words."""
     key: Mapped[UUID] = mapped_column(init=False, server_default=func.gen_random_uuid())
     """Known outside the database too, where numbers are given out anew after a restore."""
     per_minute: Mapped[int | None] = mapped_column(default=None)

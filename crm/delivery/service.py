@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose, Reason
 from crm.contacts.models import Address
-from crm.delivery.models import Delivery, Mailing, Outcome, Range, Window
+from crm.delivery.models import HELD_LIMIT, Delivery, Mailing, Outcome, Range, Window
 from crm.delivery.rules import RANGE_SIZE
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.errors import NotFound, WrongState
@@ -175,7 +175,7 @@ def hold(session: Session, mailing_id: int, because: str) -> None:
     session.execute(
         update(Mailing)
         .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING)
-        .values(state=MailingState.HELD, held_because=because[:200])
+        .values(state=MailingState.HELD, held_because=because[:HELD_LIMIT])
     )
 
 

@@ -26,6 +26,12 @@ def upgrade() -> None:
 
 
 def _mailings() -> None:
+    op.alter_column(
+        "mailings",
+        "held_because",
+        type_=sa.String(length=400),
+        existing_type=sa.String(length=200),
+    )
     op.add_column(
         "mailings",
         sa.Column("key", sa.Uuid(), nullable=False, server_default=sa.func.gen_random_uuid()),
