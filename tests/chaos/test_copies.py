@@ -47,9 +47,11 @@ def a_backup(session: Session, server: Engine, one_database: Engine) -> Iterator
 @contextmanager
 def inside(url: str) -> Iterator[Session]:
     engine = create_engine(url)
-    with Session(engine) as session:
-        yield session
-    engine.dispose()
+    try:
+        with Session(engine) as session:
+            yield session
+    finally:
+        engine.dispose()
 
 
 def why_held(session: Session, settings: Settings) -> Why | None:
