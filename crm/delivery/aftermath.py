@@ -59,7 +59,7 @@ class Aftermath:
                 result.state, result.retry_at = doubt.state, doubt.retry_at
             case Kind.NOT_HANDED_OVER:
                 self._not_handed_over(result, verdict, at=at)
-            case _ if verdict.relay_wide:
+            case _ if verdict.relay_wide and not _is_about_this_letter(verdict):
                 self._relay_wide(result, verdict, at=at)
             case _:
                 self._refused(work, one, result, verdict, at=at)
@@ -138,3 +138,11 @@ class Aftermath:
 
 def _destination(work: Work, one: Recipient) -> str:
     return manners.destination(work.provider, (one.value or "").rpartition("@")[2])
+
+
+def _is_about_this_letter(verdict: Verdict) -> bool:
+    """Return whether a dismissal may be about the letter, or about where it goes.
+
+    Providers say "too many letters" with a 421 after RCPT; were it no try, it would never end.
+    """
+    return verdict.kind is Kind.LATER and verdict.stage not in (Stage.CONNECTION, Stage.MAIL)

@@ -94,9 +94,10 @@ class Crossing:
         """Do transaction (b): the lock; then, in a later statement, the look; then the dots."""
         waiting = [self.aboard[key] for key in self.fleet.ready]
         try:
-            looks, looked = look.enter_and_look(
+            looks = look.enter_and_look(
                 self.session, [(each.holding.work.fence, each.one) for each in waiting]
             )
+            looked = time.monotonic()
             stands = is_silent(self.session)
             for each in waiting:
                 if not stands():

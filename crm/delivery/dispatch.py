@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm.config import Settings
@@ -134,14 +135,16 @@ class Sender:
         return Holding(work=work, errand=errand, lane=self.lane, aftermath=Aftermath(vigil=vigil))
 
     def _is_over(self) -> bool:
-        """Return whether a voyage is to take nothing more: we end, or a better relay is back."""
+        """Return whether a voyage is to take nothing more.
+
+        We end, a better relay is back, or this one may be given no letters any more.
+        """
+        self._refresh()
         return self.stopping() or self.choice.current() != self.relay
 
     def _board(self) -> Crossing | None:
         """Return a crossing to the relay of choice, or None where there is none."""
-        if time.monotonic() >= self.relays_fresh_until:
-            self.choice.offer(try_once(self.session, self._usable, self.choice.relays))
-            self.relays_fresh_until = time.monotonic() + FRESH_S
+        self._refresh()
         relay = self.choice.current()
         if relay is None:
             return None
@@ -153,6 +156,12 @@ class Sender:
             self.relay = relay
             self.allowance.relay_host = relay.host
         return self.crossing
+
+    def _refresh(self) -> None:
+        """Read again which relays may be given letters."""
+        if time.monotonic() >= self.relays_fresh_until:
+            self.choice.offer(try_once(self.session, self._usable, self.choice.relays))
+            self.relays_fresh_until = time.monotonic() + FRESH_S
 
     def _usable(self) -> Sequence[Relay]:
         relays = usable(self.session, self.settings)
@@ -192,7 +201,10 @@ class Sender:
             return known
         try:
             errand = prepare(self.session, work.mailing_id, self.settings)
-        except (ValueError, KeyError, TypeError):
+        except DBAPIError:
+            raise
+        except Exception:
+            # Whatever it is, it would meet every sender: a letter, a key or a file is broken.
             log.exception("mailing held", extra={"mailing_id": work.mailing_id})
             self.session.rollback()
             service.hold(self.session, work.mailing_id, UNPRINTABLE)

@@ -13,6 +13,7 @@ from crm.consent.rules import Purpose
 from crm.delivery.models import Lease, Range, Retry
 from crm.delivery.pace import DRY
 from crm.delivery.states import Lane, LeaseState
+from crm.mail.addresses import PROVIDERS
 
 
 class Fenced(Exception):  # noqa: N818 - it is what happened to the sender
@@ -44,15 +45,19 @@ def take_range(
 
     ``but_not`` are providers to pass over.
     """
-    return _take(session, _TAKE_RANGE, lane=lane.value, but_not=list(but_not), at=at)
+    return _take(session, _TAKE_RANGE, lane=lane.value, providers=_others(but_not), at=at)
 
 
 def take_retries(
     session: Session, lane: Lane, but_not: Collection[str] = (), *, at: datetime, limit: int
 ) -> Work | None:
     """Lease up to ``limit`` due retries of one running mailing at one provider, or return None."""
-    values = {"lane": lane.value, "but_not": list(but_not), "at": at, "limit": limit}
+    values = {"lane": lane.value, "providers": _others(but_not), "at": at, "limit": limit}
     return _take(session, _TAKE_RETRIES, **values)
+
+
+def _others(but_not: Collection[str]) -> list[str]:
+    return [provider for provider in PROVIDERS if provider not in but_not]
 
 
 def beat(session: Session, fences: Collection[int]) -> set[int]:
@@ -106,18 +111,25 @@ _NEW_LEASE = """
 """
 
 _OPEN = """
-    r.provider <> ALL (CAST(:but_not AS varchar[])) AND (m.probe_until IS NULL
-        OR m.is_probed) AND NOT EXISTS (SELECT 1 FROM dry WHERE name IN
-        ('relay', 'provider:' || r.provider, 'mailing:' || r.mailing_id))
+    SELECT m.id AS mailing_id, p.provider, m.purpose, m.uncapped, m.key, m.is_probed
+    FROM mailings m CROSS JOIN unnest(CAST(:providers AS varchar[])) AS p (provider)
+    WHERE m.state = 'running' AND m.lane = :lane AND (m.probe_until IS NULL OR m.is_probed)
+      AND (:lane = 'service' OR NOT EXISTS (SELECT 1 FROM dry WHERE name IN
+          ('relay', 'provider:' || p.provider, 'mailing:' || m.id)))
 """
-"""That the pace lets a letter of ``r`` leave: one that does not holds up no other."""
+"""Where the pace lets a letter leave: one that does not holds up no other. Each mailing and each
+provider of it is looked up by key, however many ranges and retries there are."""
 
 _TAKE_RANGE = text(f"""
-    WITH dry AS ({DRY}), free AS (
-        SELECT r.id, r.mailing_id, r.provider, m.purpose, m.uncapped, m.key, m.is_probed
-        FROM ranges r JOIN mailings m ON m.id = r.mailing_id
-        WHERE r.lane = :lane AND r.fence IS NULL AND NOT r.done AND m.state = 'running'
-          AND (:lane = 'service' OR {_OPEN})
+    WITH dry AS ({DRY}), open AS (
+        SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
+            SELECT 1 FROM ranges r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
+            AND r.fence IS NULL AND NOT r.done
+        ) ORDER BY mailing_id LIMIT 1
+    ), free AS (
+        SELECT r.id, open.* FROM ranges r JOIN open
+            ON r.mailing_id = open.mailing_id AND r.provider = open.provider
+        WHERE r.fence IS NULL AND NOT r.done
         ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
     ), held AS (
         {_NEW_LEASE} FROM free RETURNING fence
@@ -130,15 +142,10 @@ _TAKE_RANGE = text(f"""
 
 _TAKE_RETRIES = text(f"""
     WITH dry AS ({DRY}), due AS (
-        SELECT r.mailing_id, r.provider, m.purpose, m.uncapped, m.key, m.is_probed
-        FROM mailings m CROSS JOIN LATERAL (
-            SELECT r.mailing_id, r.provider FROM retries r
-            WHERE r.mailing_id = m.id AND r.fence IS NULL AND r.due_at <= :at
-              AND (:lane = 'service' OR {_OPEN})
-            LIMIT 1
-        ) AS r
-        WHERE m.state = 'running' AND m.lane = :lane
-        ORDER BY m.id LIMIT 1
+        SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
+            SELECT 1 FROM retries r WHERE r.mailing_id = o.mailing_id
+            AND r.provider = o.provider AND r.fence IS NULL AND r.due_at <= :at
+        ) ORDER BY mailing_id LIMIT 1
     ), chosen AS (
         SELECT r.delivery_id, due.* FROM retries r JOIN due
             ON r.mailing_id = due.mailing_id AND r.provider = due.provider

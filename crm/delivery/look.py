@@ -3,7 +3,6 @@
 It reads columns, never ORM objects: an identity map would answer with what it knew before.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -12,8 +11,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.consent.rules import Bars, Standing
-from crm.db import Statement, array, straight
-from crm.delivery.rules import LOOK_S
+from crm.db import array, straight
 from crm.delivery.states import MailingState
 from crm.delivery.window import Recipient
 
@@ -34,35 +32,25 @@ class Look:
 
 Hand = tuple[int, Recipient]
 """A recipient with the fence under which it is in hand."""
-WAITED_S = LOOK_S / 4
 
 
-def enter_and_look(session: Session, hands: Sequence[Hand]) -> tuple[dict[int, Look], float]:
-    """Enter the gate, and return what is known then of each recipient, by delivery, and since when.
+def enter_and_look(session: Session, hands: Sequence[Hand]) -> dict[int, Look]:
+    """Enter the gate, and return what is known then of each recipient, by delivery.
 
-    The lock, and only in later statements the looks. Where the lock had to be waited for, nobody
-    can tell how old they are, so we look again.
+    The lock, and only in later statements the looks. They hold as long as the lock does: ask
+    ``db.is_silent`` before each dot.
 
     Args:
         session: with no transaction open; the one that this opens is the gate's.
         hands: each recipient in hand.
 
     """
-    asked = time.monotonic()
-    looks = _look(session, hands, (gate.ENTER, {}))
-    if time.monotonic() - asked > WAITED_S:
-        asked = time.monotonic()
-        looks = _look(session, hands)
-    return looks, asked
-
-
-def _look(session: Session, hands: Sequence[Hand], *before: Statement) -> dict[int, Look]:
     values = {
         "ids": array(one.delivery_id for _fence, one in hands),
         "fences": array(fence for fence, _one in hands),
         "tokens": array(token for _fence, one in hands for token in one.tokens),
     }
-    *_, listed, seen = straight(session, *before, (_LISTED, values), (_LOOK, values))
+    _entered, listed, seen = straight(session, (gate.ENTER, {}), (_LISTED, values), (_LOOK, values))
     entries = {(bytes(token), purpose) for token, purpose in listed}
     recipients = {one.delivery_id: one for _fence, one in hands}
     return {row[0]: _seen(row, recipients[row[0]], entries) for row in seen}

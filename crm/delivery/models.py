@@ -127,7 +127,8 @@ class Range(Base, kw_only=True):
     __table_args__ = (
         Index(
             "ix_ranges_free",
-            "lane",
+            "mailing_id",
+            "provider",
             "id",
             postgresql_where=text("fence IS NULL AND NOT done"),
         ),

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import phonenumbers
 from email_validator import EmailNotValidError, ValidatedEmail, validate_email
@@ -12,6 +12,7 @@ from email_validator import EmailNotValidError, ValidatedEmail, validate_email
 from crm.errors import Invalid, later
 
 Provider = Literal["gmail", "mailru", "yandex", "microsoft", "other"]
+PROVIDERS: Final[tuple[Provider, ...]] = get_args(Provider)
 
 
 class AddressFault(Invalid):

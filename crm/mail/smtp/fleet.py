@@ -81,11 +81,13 @@ class Fleet(Generic[K]):
 
     def turn(self, *, wait_s: float) -> bool:
         """Do what can be done, wait at most `wait_s` for the network; return whether any was."""
-        moved = self._call_time() | self._embark()
+        moved = self._embark()
         wait_s = 0.0 if moved else max(0.0, min(wait_s, self._dock.alarm.at - time.monotonic()))
         for key, events in self._selector.select(wait_s):
             key.data(events)
             moved = True
+        # Only now: what has come in time may have been here for long, and nobody looked.
+        moved |= self._call_time()
         return moved
 
     def dot(self, key: K) -> bool:

@@ -82,6 +82,13 @@ def _ranges_and_retries() -> None:
             WHERE d.mailing_id = ranges.mailing_id AND d.id BETWEEN ranges.next_id AND ranges.high
         ) WHERE NOT done
     """)
+    op.drop_index("ix_ranges_free", "ranges")
+    op.create_index(
+        "ix_ranges_free",
+        "ranges",
+        ["mailing_id", "provider", "id"],
+        postgresql_where=sa.text("fence IS NULL AND NOT done"),
+    )
     op.add_column(
         "retries",
         sa.Column("provider", sa.String(length=16), nullable=False, server_default="other"),
