@@ -61,9 +61,9 @@ def test_so_many_days_of_thirty_and_not_one_more(session: Session, three: list[l
 
 def test_without_a_daily_cap_a_day_counts_once(session: Session, three: list[list[int]]) -> None:
     caps = Caps(one_a_day=False, per_month=1)
-    for planned in three:
+    for planned in three[:2]:
         assert reserve(session, planned, on=TODAY, caps=caps) == set()
-    assert reserve(session, three[0], on=TODAY + timedelta(days=1), caps=caps) == set(three[0])
+    assert reserve(session, three[2], on=TODAY + timedelta(days=1), caps=caps) == set(three[2])
 
 
 def test_without_caps_nothing_is_written(session: Session, three: list[list[int]]) -> None:
