@@ -26,6 +26,8 @@ from crm.mail.smtp import Fleet, Kind, Letter, Relay, Stage, Verdict
 
 SIZE = 3
 """Lines of a fleet."""
+MOST_STEPS = 40
+"""A sender behind somebody's lock tries again and again."""
 LOCK_MS = 15
 """How long anybody waits for a lock: who holds it goes on only after that."""
 
@@ -40,10 +42,18 @@ class Fate(Enum):
     """Its connection is cut before it does the next thing."""
 
 
-def pause() -> Fate:
+class Where(Enum):
+    """Where a sender has stopped."""
+
+    IN_A_TRANSACTION = auto()
+    AT_THE_FLEET = auto()
+    IDLE = auto()
+
+
+def pause(where: Where = Where.IN_A_TRANSACTION) -> Fate:
     """Let the test go on; return what it decides."""
     parent = getcurrent().parent
-    fate: Fate = parent.switch() if parent else Fate.GOES_ON
+    fate: Fate = parent.switch(where) if parent else Fate.GOES_ON
     return fate
 
 
@@ -117,7 +127,7 @@ class Harbour:
         self.waiting.append(key)
 
     def turn(self, *, wait_s: float) -> bool:
-        pause()
+        pause(Where.AT_THE_FLEET)
         if self.away:
             for key in list(self.waiting):
                 self.refuse(key, lost_before())
@@ -221,10 +231,16 @@ class Process:
     def is_alive(self) -> bool:
         return not self._life.dead
 
-    def step(self, fate: Fate = Fate.GOES_ON) -> None:
+    def step(self, fate: Fate = Fate.GOES_ON) -> Where:
         """Let it go on to where it stops next."""
-        if self.is_alive:
-            self._life.switch(fate)
+        where = self._life.switch(fate) if self.is_alive else None
+        return where or Where.IDLE
+
+    def sail(self) -> None:
+        """Let it go on until it waits for its fleet, or for work."""
+        for _ in range(MOST_STEPS):
+            if self.step() is not Where.IN_A_TRANSACTION:
+                return
 
     def tell_to_end(self) -> None:
         self._orders.append("end")
@@ -246,7 +262,7 @@ class Process:
                     return
                 raise
             if not has_worked:
-                pause()
+                pause(Where.IDLE)
         self._sender.close()
 
     def _stopping(self) -> bool:
