@@ -78,7 +78,9 @@ def in_place_of_the_first(session: Session, settings: Settings) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"database": oid}))
 
 
-@pytest.mark.parametrize("why", [Why.OTHER_DATABASE, Why.OLDER])
+@pytest.mark.parametrize(
+    "why", [Why.OLDER, pytest.param(Why.OTHER_DATABASE, marks=pytest.mark.chaos)]
+)
 def test_a_restored_database_sends_nothing_until_released_and_then_doubles_nothing(
     session: Session, settings: Settings, sink: Sink, senders: Nursery, at_work: Mailing,
     server: Engine, one_database: Engine, why: Why, tmp_path: Path,
@@ -132,6 +134,7 @@ def test_of_two_copies_at_once_only_the_first_sends(
     assert reckon(session, sink).accepted == PEOPLE
 
 
+@pytest.mark.chaos
 def test_a_folder_on_another_machine_sends_nothing_and_its_release_holds_the_first(
     session: Session, settings: Settings, sink: Sink, senders: Nursery, at_work: Mailing,
     tmp_path: Path,
