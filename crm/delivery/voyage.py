@@ -88,12 +88,12 @@ class Voyage:
         try:
             while self.holdings:
                 self._step()
-        except DBAPIError:
-            # Told to end while the database is away: a watcher will find the leases.
-            raise
-        except Exception:
+        except Exception as fault:
+            if self.stopping() and isinstance(fault, DBAPIError):
+                # Told to end while the database is away: a watcher will find the leases.
+                raise
             log.exception("voyage broken")
-            self.session.rollback()
+            self.session.invalidate()
             self.is_broken = True
             self._give_up()
 
