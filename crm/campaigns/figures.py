@@ -77,8 +77,8 @@ _COUNT = text("""
         FROM windows w JOIN leases l ON l.fence = w.fence
             CROSS JOIN LATERAL unnest(w.delivery_ids) AS i (delivery_id)
         WHERE w.mailing_id = :mailing_id
-            AND NOT EXISTS (SELECT FROM outcomes o WHERE o.delivery_id = i.delivery_id)
-            AND NOT EXISTS (SELECT FROM retries r WHERE r.delivery_id = i.delivery_id)
+            AND (SELECT 1 FROM outcomes o WHERE o.delivery_id = i.delivery_id) IS NULL
+            AND (SELECT 1 FROM retries r WHERE r.delivery_id = i.delivery_id) IS NULL
         GROUP BY l.provider
     ), counted AS (
         SELECT provider, sum(accepted)::int AS accepted, sum(withheld)::int AS withheld,

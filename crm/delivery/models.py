@@ -186,12 +186,7 @@ class Outcome(Base, kw_only=True):
             "delivery_id",
             postgresql_where=text("state <> 'accepted'"),
         ),
-        Index(
-            None,
-            "at",
-            postgresql_using="brin",
-            postgresql_with={"pages_per_range": 16, "autosummarize": "on"},
-        ),
+        Index(None, "at"),
     )
 
     delivery_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)

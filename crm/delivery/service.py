@@ -229,8 +229,8 @@ _COUNT = text("""
            (SELECT count(DISTINCT i.delivery_id)
             FROM windows w CROSS JOIN LATERAL unnest(w.delivery_ids) AS i (delivery_id)
             WHERE w.mailing_id = :mailing_id
-              AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.delivery_id = i.delivery_id)
-              AND NOT EXISTS (SELECT 1 FROM retries r WHERE r.delivery_id = i.delivery_id)
+              AND (SELECT 1 FROM outcomes o WHERE o.delivery_id = i.delivery_id) IS NULL
+              AND (SELECT 1 FROM retries r WHERE r.delivery_id = i.delivery_id) IS NULL
            ) AS sending,
            COALESCE(sum(accepted), 0) AS accepted,
            COALESCE(sum(withheld), 0) AS withheld,

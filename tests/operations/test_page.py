@@ -27,6 +27,7 @@ from tests.factories import a_clinic, a_running_mailing, a_willing_contact, an_e
 
 As = Callable[..., FlaskClient]
 FINE = "Everything runs"
+WISHES = "/me/appearance"
 STRIP = "cl-strip"
 
 
@@ -53,7 +54,9 @@ def live(session: Session, *, but: str = "") -> None:
 
 
 def shown(signed_in: As, role: str = "admin") -> str:
-    answer = signed_in(role).get("/operations?lang=en", headers={"Accept-Language": "en"})
+    client = signed_in(role)
+    client.post(WISHES, data={"lang": "en"})
+    answer = client.get("/operations")
     assert answer.status_code == 200
     return answer.text
 

@@ -142,13 +142,6 @@ def _outcomes() -> None:
         ["mailing_id", "state", "delivery_id"],
         postgresql_where=sa.text("state <> 'accepted'"),
     )
-    # As good as sorted by time: a few bytes for thousands of rows find the last minute's.
-    op.create_index(
-        op.f("ix_outcomes_at"),
-        "outcomes",
-        ["at"],
-        postgresql_using="brin",
-        postgresql_with={"pages_per_range": 16, "autosummarize": "on"},
-    )
+    op.create_index(op.f("ix_outcomes_at"), "outcomes", ["at"])
     op.add_column("outcomes", sa.Column("enhanced", sa.String(length=12), nullable=True))
     op.add_column("outcomes", sa.Column("refusal", sa.String(length=24), nullable=True))
