@@ -1,8 +1,8 @@
 """The virtual environment: made from the hashed locks, renewed when they change.
 
-Two steps, so that no unhashed byte is ever run: flask-principal exists as a source archive only
-and has to be built, so its build tools are installed first, from their own lock, and pip is told
-to build with those (`--no-build-isolation`) instead of fetching whatever setuptools is newest.
+Two steps, so that no unhashed byte is ever run: what exists as a source archive only (SOURCES) has
+to be built, so its build tools are installed first, from their own lock, and pip is told to build
+with those (`--no-build-isolation`) instead of fetching whatever setuptools is newest.
 """
 
 import hashlib

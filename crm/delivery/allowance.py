@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm.clinic.models import Clinic
+from crm.clinic.service import details
 from crm.consent.rules import Purpose, Reason
 from crm.delivery import pace, probe
-from crm.delivery.frequency import Caps, reserve
+from crm.delivery.frequency import Caps, caps_of, reserve
 from crm.delivery.lease import Work
 from crm.delivery.pacing_models import ProviderManners
 from crm.delivery.quiet import quiet_until
@@ -51,9 +51,9 @@ class Allowance:
         """Read again what is older than a second, in a transaction of its own."""
         if self.now_s() < self._fresh_until:
             return
-        clinic = session.execute(_CLINIC).one()
+        clinic = details(session)
         self._hours = ZoneInfo(clinic.zone), clinic.quiet_from, clinic.quiet_until
-        self._caps = Caps(one_a_day=clinic.one_a_day, per_month=clinic.cap_per_month)
+        self._caps = caps_of(clinic)
         self._waits_for_bounces = behind_smart_host(clinic.smart_host, self.relay_host)
         self._domains = resting_domains(session, at=at)
         self.rests = rests(session).keys()
@@ -125,14 +125,6 @@ class Allowance:
         return asked in self._free
 
 
-_CLINIC = select(
-    Clinic.zone,
-    Clinic.quiet_from,
-    Clinic.quiet_until,
-    Clinic.one_a_day,
-    Clinic.cap_per_month,
-    Clinic.smart_host,
-)
 _CONNECTIONS = select(ProviderManners.name, ProviderManners.connections)
 
 

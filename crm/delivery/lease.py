@@ -63,7 +63,7 @@ def _others(but_not: Collection[str]) -> list[str]:
 def beat(session: Session, fences: Collection[int]) -> set[int]:
     """Show that their holder lives and commit it; return the leases it still holds.
 
-    For the time in which it waits for a relay. Where results are written, ``window.begin`` beats.
+    For the time in which it waits for a relay. Where results are written, ``window.write`` beats.
     """
     held = session.scalars(
         update(Lease)

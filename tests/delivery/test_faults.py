@@ -126,6 +126,12 @@ def bury_at_once(session: Session) -> int:
     return lost
 
 
+def test_where_nothing_was_ever_filled_in_a_sender_finds_nothing_to_do(
+    session: Session, a_sender: Callable[..., Sender]
+) -> None:
+    assert a_sender().work() is False
+
+
 def test_a_sender_frozen_until_its_lease_is_dead_and_then_woken_doubles_nothing(
     session: Session,
     settings: Settings,
