@@ -24,8 +24,8 @@ from crm.delivery.dispatch import Sender
 from crm.delivery.rules import LINES
 from crm.delivery.states import Lane
 from crm.delivery.vigil import behind_smart_host
-from crm.mail.smtp import Relay
 from crm.operations import alive
+from crm.relays.service import relays_of
 from crm.safekeeping import installation, reading, stops
 from worker.app import stopping
 from worker.schedule import DOORBELL_S, DOORBELLS
@@ -56,8 +56,8 @@ def tick() -> None:
     """What has to happen every second: fill senders' places, launch, wind down, close."""
     ring()
     launch()
-    probe()
     close()
+    probe()
 
 
 def ring() -> None:
@@ -81,7 +81,7 @@ def launch() -> None:
 def probe() -> None:
     """Behind a smart host let mailings wait for the bounces of their first letters."""
     choice = details(session()).smart_host
-    if behind_smart_host(choice, Relay.from_url(settings().relay_urls[0]).host):
+    if any(behind_smart_host(choice, relay.host) for relay in relays_of(settings())):
         probing.begin(session(), at=clock.now())
     probing.judge(session(), at=clock.now())
     session().commit()
