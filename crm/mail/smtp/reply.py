@@ -1,7 +1,7 @@
 """What an SMTP server says: bytes in any fragments become whole replies."""
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 LINE_LIMIT = 4096
 """Octets of one reply line; RFC 5321 4.5.3.1.5 asks for 512, servers write more."""
@@ -17,8 +17,7 @@ class Garbled(Exception):  # noqa: N818 - what happened on the wire, not a fault
     """The server does not speak SMTP any more; nothing that follows can be trusted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """One reply, all its lines without code and line end, as the server wrote them.
 
     The text may hold anything, the recipient's address among it: show it only through `Verdict`.
@@ -27,16 +26,22 @@ class Reply:
     code: int
     lines: tuple[bytes, ...]
 
-    @property
-    def enhanced(self) -> str | None:
-        """The RFC 3463 code that begins the text, where its class agrees with the reply's."""
-        enhanced = _parted(self.lines[0])[0]
-        return enhanced if enhanced and enhanced[0] == str(self.code)[0] else None
+    def parted(self) -> tuple[str | None, str]:
+        """Return the enhanced code, and all lines as one, each without its enhanced code.
+
+        The RFC 3463 code is that of the first line, where its class agrees with the reply's.
+        """
+        enhanced, text = _parted(self.lines[0])
+        if enhanced and int(enhanced[0]) != self.code // 100:
+            enhanced = None
+        if len(self.lines) > 1:
+            text = " ".join([text, *[_parted(line)[1] for line in self.lines[1:]]])
+        return enhanced, text
 
     @property
     def text(self) -> str:
         """All lines as one, each without its enhanced code."""
-        return " ".join([_parted(line)[1] for line in self.lines])
+        return self.parted()[1]
 
 
 def _parted(line: bytes) -> tuple[str | None, str]:

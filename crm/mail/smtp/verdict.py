@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from crm.mail.smtp.reply import Reply
 
@@ -31,6 +31,10 @@ class Kind(StrEnum):
     UNCERTAIN = "uncertain"
 
 
+_KINDS = {2: Kind.ACCEPTED, 4: Kind.LATER, 5: Kind.REJECTED}
+"""By the first figure of a reply."""
+
+
 class Stage(StrEnum):
     """What the server was answering, or not, when an attempt ended."""
 
@@ -42,8 +46,7 @@ class Stage(StrEnum):
     DOT = "dot"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """How one attempt to hand over one letter ended.
 
     `text` is one line without control characters, addresses masked. `relay_wide` says that the
@@ -60,10 +63,10 @@ class Verdict:
 
 def judged(reply: Reply, *, stage: Stage, private: Iterable[str] = ()) -> Verdict:
     """Return what a 2xx, 4xx or 5xx reply means for the letter it answers."""
-    kind = {2: Kind.ACCEPTED, 4: Kind.LATER, 5: Kind.REJECTED}[reply.code // 100]
+    enhanced, text = reply.parted()
     wide = stage is Stage.MAIL or reply.code in _RELAY_CODES
-    text = presentable(reply.text, private)
-    return Verdict(kind, reply.code, reply.enhanced, text, wide, stage)
+    kind = _KINDS[reply.code // 100]
+    return Verdict(kind, reply.code, enhanced, presentable(text, private), wide, stage)
 
 
 def not_handed_over(
@@ -76,7 +79,8 @@ def not_handed_over(
     """Return the verdict before the dot: the server has nothing, the letter may be tried again."""
     code, enhanced = None, None
     if reply is not None:
-        code, enhanced, text = reply.code, reply.enhanced, f"{text}: {reply.text}"
+        enhanced, said = reply.parted()
+        code, text = reply.code, f"{text}: {said}"
     whole = presentable(text)
     return Verdict(Kind.NOT_HANDED_OVER, code, enhanced, whole, relay_wide, stage)
 
@@ -96,11 +100,13 @@ def presentable(text: str, private: Iterable[str] = ()) -> str:
 
     A word of fewer than three letters is not masked on its own: it would hit innocent text.
     """
-    if len(text) <= TEXT_LIMIT and _INNOCENT.fullmatch(text):
-        lowered = text.lower()
-        if not any(len(word) >= 3 and word.lower() in lowered for word in private):
-            return text
-    return _masked(text, private)
+    if len(text) > TEXT_LIMIT or not _INNOCENT.fullmatch(text):
+        return _masked(text, private)
+    lowered = text.lower()
+    for word in private:
+        if len(word) >= 3 and word.lower() in lowered:
+            return _masked(text, private)
+    return text
 
 
 def _masked(text: str, private: Iterable[str]) -> str:
