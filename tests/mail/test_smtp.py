@@ -363,3 +363,12 @@ def test_a_body_cannot_end_itself(body: bytes) -> None:
 
 def test_stuffed_dots_are_no_end() -> None:
     assert Letter("", "anna@patient.test", b"..\r\n..a\r\n...\r\na.\r\n").body
+
+
+def test_a_body_is_not_searched_where_the_caller_vouches_for_it() -> None:
+    unsearched = Letter("", "anna@patient.test", b"a\r\n.\r\nb\r\n", is_stuffed=True)
+    assert unsearched.body
+    with pytest.raises(ValueError, match="CRLF"):
+        Letter("", "anna@patient.test", b"no end", is_stuffed=True)
+    with pytest.raises(ValueError, match="recipient"):
+        Letter("", "anna@patient.test>", LETTER.body, is_stuffed=True)

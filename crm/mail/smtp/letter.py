@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from crm.errors import later
 from crm.mail.smtp.verdict import Stage, Verdict, not_handed_over, refused_here
@@ -15,7 +15,8 @@ class Letter:
     """One letter to one recipient.
 
     `body` is the whole message, dot-stuffed, every line ended by CRLF, without the final dot.
-    An empty `sender` is the null return path.
+    An empty `sender` is the null return path. With `is_stuffed` the caller vouches that no line
+    of the body is a single dot, by whatever line ends; otherwise all of it is searched for one.
 
     Raises: ValueError for an address that could break out of its command (IDN must be A-labels),
     and for a body that would end itself, or would not let the dot end it.
@@ -24,15 +25,16 @@ class Letter:
     sender: str = field(repr=False)
     recipient: str = field(repr=False)
     body: bytes = field(repr=False)
+    is_stuffed: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, is_stuffed: bool) -> None:
         if self.sender and not _ADDRESS.fullmatch(self.sender):
             raise ValueError("The sender's address cannot be written in an SMTP command.")
         if not _ADDRESS.fullmatch(self.recipient):
             raise ValueError("The recipient's address cannot be written in an SMTP command.")
         if not self.body.endswith(b"\r\n"):
             raise ValueError("A body must end with CRLF.")
-        if _ends_itself(self.body):
+        if not is_stuffed and _ends_itself(self.body):
             raise ValueError("A body must not hold a line of a single dot.")
 
     def commands(self, features: Mapping[str, str]) -> tuple[bytes, bytes, bytes] | Verdict:
