@@ -11,6 +11,7 @@ from crm.db import session
 from crm.errors import InvalidToken
 from crm.recipients import service
 from crm.recipients.unsubscribe import away, evidence, masked
+from crm.web.ending import roll_back
 
 
 def confirm(token: str) -> Response:
@@ -18,7 +19,7 @@ def confirm(token: str) -> Response:
     try:
         return _act(_event(token))
     except SQLAlchemyError:
-        session().rollback()
+        roll_back()
         return away()
 
 

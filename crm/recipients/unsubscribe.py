@@ -25,6 +25,7 @@ from crm.mail.addresses import mask
 from crm.recipients import service
 from crm.safekeeping.stops import keep
 from crm.web import refusals
+from crm.web.ending import roll_back
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,6 @@ SNIFFED: Final = 4096
 """Bytes of the body that are looked at; what a mail program says fits in a tenth of it."""
 DRAINED: Final = 16 * 1024 * 1024
 """Bytes of the body that are read away, so that the sender hears the answer."""
-RETRY_AFTER_S: Final = "60"
 AWAY = lazy_gettext(
     "Your refusal could not be stored just now. Please press the button again in a minute, or "
     "write to the clinic."
@@ -48,14 +48,14 @@ def unsubscribe(token: str) -> Response:
         return _stop(link) if request.method == "POST" else _ask(link)
     except SQLAlchemyError as error:
         log.warning("opt-out not stored", extra={"fault": type(error).__name__})
-        session().rollback()
+        roll_back()
         return away()
 
 
 def away() -> Response:
     """Answer that nothing could be stored. Touches no database."""
     response = refusals.answer(HTTPStatus.SERVICE_UNAVAILABLE, say=str(AWAY))
-    response.headers["Retry-After"] = RETRY_AFTER_S
+    response.headers["Retry-After"] = refusals.RETRY_AFTER_S
     return response
 
 
@@ -119,7 +119,7 @@ def _barrier() -> bool:
     try:
         return gate.barrier(session())
     except SQLAlchemyError:
-        session().rollback()
+        roll_back()
         return False
 
 
@@ -136,7 +136,7 @@ def _done(address_id: int, *, masked: str, clinic: dict[str, str], passed: bool)
             aftermath=service.aftermath(session(), address_id),
         )
     except SQLAlchemyError:
-        session().rollback()
+        roll_back()
         page = str(_("You are unsubscribed."))
     return make_response(page, status)
 

@@ -7,6 +7,7 @@ answer, by housekeeping otherwise, and later where the journal could not be writ
 
 import base64
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -41,7 +42,8 @@ def keep(session: Session, settings: Settings, *, at: datetime) -> bool:
             journal.of(settings).write([_record(row) for row in rows], at=at)
         session.commit()
     except (JournalAway, SQLAlchemyError) as fault:
-        session.rollback()
+        with suppress(SQLAlchemyError):  # the connection may have gone
+            session.rollback()
         log.warning("stops not journalled", extra={"fault": type(fault).__name__})
         return False
     return True

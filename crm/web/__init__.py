@@ -14,6 +14,7 @@ from jinja2 import StrictUndefined
 from crm.web import (
     assets,
     csrf,
+    ending,
     filters,
     guard,
     headers,
@@ -32,11 +33,13 @@ def init(app: Flask, *, zone: Callable[[], str | None] = locale.moscow) -> None:
     """Give ``app`` its guard, headers, error pages, languages, filters and assets.
 
     ``zone`` names the clinic's time zone (IANA) whenever a page shows a time. Call this before
-    any feature adds ``before_request`` hooks: a stranger is turned away first of all.
+    any feature adds ``before_request`` hooks: a stranger is turned away first of all; and after
+    ``db.init_app``.
     """
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = True
     app.jinja_env.lstrip_blocks = True
+    ending.init(app)
     guard.init(app)
     csrf.init(app)
     headers.init(app)

@@ -7,6 +7,7 @@ from typing import Any
 from flask import Flask, Response, current_app, jsonify, make_response, render_template, request
 from flask_babel import force_locale, gettext, lazy_gettext
 from flask_wtf.csrf import CSRFError
+from sqlalchemy import exc
 from werkzeug.exceptions import HTTPException
 
 from crm.errors import CrmError
@@ -51,6 +52,7 @@ EXPIRED = lazy_gettext(
     "Nothing has been saved. Open the page anew and repeat."
 )
 SPOKEN_BY_VIEWS = frozenset({401, 403, 404, 409, 422})
+RETRY_AFTER_S = "60"
 LAST_RESORT = "<!doctype html><title>500</title><h1>500</h1><p>Попробуйте ещё раз через минуту.</p>"
 
 
@@ -59,6 +61,8 @@ def init(app: Flask) -> None:
     app.register_error_handler(CrmError, refuse)
     app.register_error_handler(CSRFError, refuse_forgery)
     app.register_error_handler(HTTPException, explain)
+    for away in (exc.OperationalError, exc.TimeoutError):
+        app.register_error_handler(away, give_way)
 
 
 def refuse(error: CrmError) -> Response:
@@ -87,8 +91,28 @@ def explain(error: HTTPException) -> Response:
     return response
 
 
+def give_way(error: exc.SQLAlchemyError) -> Response:
+    """Answer that the database is away or too busy, and when to ask again."""
+    fault = getattr(error, "orig", None) or error
+    extra = {"fault": type(fault).__name__, "endpoint": request.endpoint}
+    log.error("database away", extra=extra)
+    response = answer(HTTPStatus.SERVICE_UNAVAILABLE)
+    response.headers["Retry-After"] = RETRY_AFTER_S
+    return response
+
+
 def answer(status: int, *, say: str = "", typed: list[tuple[str, str]] | None = None) -> Response:
-    """Return the answer to a refused request in the form that its sender reads."""
+    """Return the answer to a refused request in the form that its sender reads.
+
+    From 500 on nobody asks who is signed in, not even for their language: that may have failed.
+    """
+    if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _answer(status, say=say, typed=typed)
+    with force_locale(said() or DEFAULT):
+        return _answer(status, say=say, typed=typed)
+
+
+def _answer(status: int, *, say: str, typed: list[tuple[str, str]] | None) -> Response:
     say = say or str(SENTENCES.get(status, SENTENCES[500 if status >= 500 else 400]))
     if wants_json():
         response = jsonify(status="refused", error=say)
@@ -134,11 +158,10 @@ def _is_for_staff() -> bool:
 
 
 def _without_the_database(status: int, **shown: Any) -> str:
-    """Render without context processors and without asking who is signed in: either may fail."""
+    """Render without context processors: they may ask who is signed in."""
     try:
-        with force_locale(said() or DEFAULT):
-            page = current_app.jinja_env.get_template("_layout/fault.html")
-            return page.render(status=status, **shown)
+        page = current_app.jinja_env.get_template("_layout/fault.html")
+        return page.render(status=status, **shown)
     except Exception:
         log.exception("error page failed")
         return LAST_RESORT
