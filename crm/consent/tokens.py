@@ -7,14 +7,13 @@ unsubscribe from letters two years old.
 
 import binascii
 import hashlib
-import hmac
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from crm import keyed
 from crm.consent.rules import Channel, Purpose
 from crm.errors import InvalidToken
 
@@ -29,8 +28,7 @@ class Right(StrEnum):
     APPOINTMENT = "appointment.v1"
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(NamedTuple):
     """Stop this purpose on this channel for this address. ``delivery_id`` names the letter."""
 
     address_id: int
@@ -61,7 +59,7 @@ def mint_unsubscribe(by: URLSafeSerializer, token: Unsubscribe) -> str:
     delivery_id = "null" if token.delivery_id is None else token.delivery_id
     payload = f'[{token.address_id},"{token.purpose[0]}","{token.channel[0]}",{delivery_id}]'
     signed = _url_safe(payload.encode())
-    return f"{signed}.{_url_safe(hmac.digest(_signing_key(by), signed.encode(), 'sha256'))}"
+    return (signed + b"." + _url_safe(keyed.digest(_signing_key(by), signed))).decode()
 
 
 @lru_cache(maxsize=16)
@@ -69,9 +67,8 @@ def _signing_key(by: URLSafeSerializer) -> bytes:
     return by.make_signer(by.salt).derive_key()
 
 
-def _url_safe(octets: bytes) -> str:
-    encoded = binascii.b2a_base64(octets, newline=False)
-    return encoded.translate(_URL_SAFE, b"=").decode()
+def _url_safe(octets: bytes) -> bytes:
+    return binascii.b2a_base64(octets, newline=False).translate(_URL_SAFE, b"=")
 
 
 def read(right: Right, token: str, *, keys: tuple[str, ...]) -> list[Any]:
@@ -93,7 +90,7 @@ def read_unsubscribe(token: str, *, keys: tuple[str, ...]) -> Unsubscribe:
 
 def suppression_token(kind: str, value: str, *, key: str) -> bytes:
     """Return the keyed token of a normalised address: 32 bytes, useless without the key."""
-    return hmac.digest(key.encode(), f"{kind}:{value}".encode(), "sha256")
+    return keyed.digest(key.encode(), f"{kind}:{value}".encode())
 
 
 def suppression_tokens(kind: str, value: str, *, keys: tuple[str, ...]) -> list[bytes]:

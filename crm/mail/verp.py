@@ -9,6 +9,8 @@ from base64 import b32decode, b32encode
 from collections.abc import Iterable
 from typing import Final
 
+from crm import keyed
+
 _PREFIX: Final = "b+"
 _OCTETS: Final = 5
 """Of each half: 40 bits number a million letters a day for three thousand years."""
@@ -43,4 +45,4 @@ def read(address: str, *, keys: Iterable[str]) -> int | None:
 
 
 def _mark(number: bytes, key: str) -> bytes:
-    return hmac.digest(key.encode(), b"verp:" + number, "sha256")[:_OCTETS]
+    return keyed.digest(key.encode(), b"verp:" + number)[:_OCTETS]
