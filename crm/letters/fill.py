@@ -1,19 +1,30 @@
 """The press: what is constant is encoded once, a recipient costs a list copy and a join."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Final
+from typing import ClassVar
 
 from crm.letters.compiled import CompiledLetter, checked
 from crm.letters.lines import broken, in_eight_bit, in_quoted_printable
 from crm.letters.merge import Kind, Slot
-from crm.letters.sheet import REMEMBERED, Sheet, value_of
+from crm.letters.sheet import REMEMBERED, Blank, Sheet
 from crm.mail import message
 
-_TO, _SUBJECT, _DATE, _MESSAGE_ID, _UNSUBSCRIBE = 1, 3, 5, 7, 9
+_TO, _SUBJECT, _DATE, _MESSAGE_ID = 1, 3, 5, 7
 """Places of what always differs, among the parts of a letter."""
-_LINK: Final = Slot("unsubscribe_url")
+
+
+@dataclass(frozen=True, slots=True)
+class _WayOut:
+    """The line of a promotional letter that mail programs make a button of."""
+
+    slot: ClassVar = Slot("unsubscribe_url")
+    mailbox: bytes
+
+    def written(self, value: str) -> bytes:
+        return message.list_unsubscribe_line(value.encode(), mailbox=self.mailbox)
 
 
 class Press:
@@ -26,10 +37,7 @@ class Press:
             HeaderFault: the envelope lacks what this kind of letter must say, or is malformed.
 
         """
-        promotional = compiled.kind is Kind.PROMOTIONAL
-        mailbox = envelope.unsubscribe_mailbox or ""
-        self._mailbox = message.address(mailbox, header="List-Unsubscribe") if promotional else None
-        self._headers = _headers(envelope, promotional=promotional)
+        self._headers = _headers(envelope, promotional=compiled.kind is Kind.PROMOTIONAL)
         self._subject = compiled.subject
         self._varying = [piece for piece in compiled.subject if isinstance(piece, Slot)]
         self._subjects: dict[tuple[str, ...], bytes] = {}
@@ -71,20 +79,20 @@ class Press:
             HeaderFault: a value is missing or may not stand in a letter. It names the field.
 
         """
-        parts = self._eight_bit.filled(values) if eight_bit else None
-        if parts is None:
-            parts = self._quoted.filled(values) or []
+        try:
+            parts = self._eight_bit.filled(values) if eight_bit else None
+            if parts is None:
+                parts = self._quoted.filled(values) or []
+            parts[_SUBJECT] = self._subject_line(values)
+        except KeyError as lacking:
+            raise message.HeaderFault(lacking.args[0]) from None
         parts[_TO] = message.address(to, header="To")
-        parts[_SUBJECT] = self._subject_line(values)
         parts[_DATE] = self._date_value(date)
         parts[_MESSAGE_ID] = message.message_id(message_id)
-        if self._mailbox is not None:
-            link = message.url(value_of(values, _LINK), header=_LINK.name)
-            parts[_UNSUBSCRIBE] = message.list_unsubscribe_line(link, mailbox=self._mailbox)
         return b"".join(parts)
 
     def _subject_line(self, values: Mapping[str, str]) -> bytes:
-        said = tuple([value_of(values, slot) for slot in self._varying])
+        said = tuple([values[slot.name] or slot.fallback for slot in self._varying])
         line = self._subjects.get(said)
         if line is None:
             if len(self._subjects) >= REMEMBERED:
@@ -104,10 +112,8 @@ class Press:
         return self._date[1]
 
 
-def _headers(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
-    listed = message.list_lines(envelope) if promotional else b""
-    constant = message.PROMOTIONAL_HEADERS if promotional else message.SERVICE_HEADERS
-    return [
+def _headers(envelope: message.Envelope, *, promotional: bool) -> list[bytes | Blank]:
+    common = [
         message.from_lines(envelope) + b"To: ",
         b"",
         b"\r\n",
@@ -117,6 +123,9 @@ def _headers(envelope: message.Envelope, *, promotional: bool) -> list[bytes]:
         b"\r\nMessage-ID: ",
         b"",
         b"\r\n",
-        b"",
-        listed + constant,
     ]
+    if not promotional:
+        return [*common, message.SERVICE_HEADERS]
+    mailbox = message.address(envelope.unsubscribe_mailbox or "", header="List-Unsubscribe")
+    listed = message.list_lines(envelope) + message.PROMOTIONAL_HEADERS
+    return [*common, _WayOut(mailbox), listed]
