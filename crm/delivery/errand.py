@@ -1,6 +1,5 @@
 """What is constant for one mailing in one sender, and the letter it makes for each recipient."""
 
-import hmac
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -11,6 +10,7 @@ from itsdangerous import URLSafeSerializer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from crm import keyed
 from crm.clinic.service import details
 from crm.config import Settings
 from crm.consent.rules import Channel, Purpose
@@ -64,7 +64,7 @@ class Errand:
         )
         if self.signers:
             body = signatures(body, self.signers, at=at) + body
-        return Letter(sender=self._return_path(one.delivery_id), recipient=address, body=body)
+        return Letter(self._return_path(one.delivery_id), address, body, is_stuffed=True)
 
     def _mark(self, delivery_id: int) -> str:
         """Return the left-hand side of its Message-ID: the same at each try, and not to be guessed.
@@ -72,7 +72,7 @@ class Errand:
         The oldest key makes it, so that adding a key changes no letter already under way.
         """
         key = self.settings.secret_keys[-1].encode()
-        return hmac.digest(key, f"message:{delivery_id}".encode(), "sha256")[:16].hex()
+        return keyed.digest(key, b"message:%d" % delivery_id)[:16].hex()
 
     def _return_path(self, delivery_id: int) -> str:
         domain = self.envelope.bounce_domain
