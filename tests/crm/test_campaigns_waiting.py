@@ -6,6 +6,7 @@ from datetime import datetime, time, timedelta
 from html import unescape
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from flask_login import FlaskLoginClient
 from sqlalchemy import delete, select, update
@@ -168,15 +169,20 @@ def test_a_copied_installation_is_told_and_nothing_else(
     assert "provider limit" not in page
 
 
+def told_by_another(session: Session, settings: Settings, campaign: Campaign) -> str:
+    """By an application of its own, of these settings."""
+    app = create_app(settings)
+    app.test_client_class = FlaskLoginClient
+    staff = session.scalars(select(Staff).where(Staff.lang == "en").limit(1)).one()
+    with closing_its_connections(app):
+        return told(app.test_client(user=staff), campaign)
+
+
 def test_an_undeclared_relay_is_told(
     running: Campaign, session: Session, settings: Settings
 ) -> None:
     elsewhere = replace(settings, smtp_url="smtp://relay.mail.example:25")
-    app = create_app(elsewhere)
-    app.test_client_class = FlaskLoginClient
-    staff = session.scalars(select(Staff).where(Staff.lang == "en").limit(1)).one()
-    with closing_its_connections(app):
-        page = told(app.test_client(user=staff), running)
+    page = told_by_another(session, elsewhere, running)
     assert "No mail relay may be given letters." in page
 
 
@@ -188,10 +194,10 @@ def test_a_journal_that_cannot_be_written_is_told(
 
 
 def test_a_silent_sender_is_told_after_a_while_and_not_once_it_moves(
-    marketer: FlaskClient, running: Campaign, session: Session, monkeypatch: pytest.MonkeyPatch
+    app: Flask, marketer: FlaskClient, running: Campaign, session: Session
 ) -> None:
     now_s = [100.0]
-    monkeypatch.setattr(waiting, "_pulse", pulse.Pulse(monotonic=lambda: now_s[0]))
+    app.extensions[waiting.PULSE] = pulse.Pulse(monotonic=lambda: now_s[0])
     silent = "No sender is at work."
     assert silent not in told(marketer, running)
     now_s[0] += pulse.SILENT_S - 1
@@ -210,6 +216,18 @@ def test_a_silent_sender_is_told_after_a_while_and_not_once_it_moves(
     assert silent in told(marketer, running)
 
 
+def test_an_application_tells_nothing_of_the_silence_that_another_heard(
+    app: Flask, marketer: FlaskClient, running: Campaign, session: Session, settings: Settings
+) -> None:
+    now_s = [100.0]
+    app.extensions[waiting.PULSE] = pulse.Pulse(monotonic=lambda: now_s[0])
+    told(marketer, running)
+    now_s[0] += pulse.SILENT_S
+    silent = "No sender is at work."
+    assert silent not in told_by_another(session, settings, running)
+    assert silent in told(marketer, running)
+
+
 def test_a_mailing_behind_another_is_told_to_wait_its_turn(
     marketer: FlaskClient, running: Campaign, session: Session
 ) -> None:
@@ -222,10 +240,10 @@ def test_a_mailing_behind_another_is_told_to_wait_its_turn(
 
 
 def test_nobody_is_missed_where_nothing_is_to_be_done(
-    marketer: FlaskClient, running: Campaign, session: Session, monkeypatch: pytest.MonkeyPatch
+    app: Flask, marketer: FlaskClient, running: Campaign, session: Session
 ) -> None:
     now_s = [100.0]
-    monkeypatch.setattr(waiting, "_pulse", pulse.Pulse(monotonic=lambda: now_s[0]))
+    app.extensions[waiting.PULSE] = pulse.Pulse(monotonic=lambda: now_s[0])
     for letter in deliveries(session, mailing_of(session, running).id):
         ended(session, letter, DeliveryState.ACCEPTED)
     for _ in range(4):

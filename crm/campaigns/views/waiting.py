@@ -1,12 +1,15 @@
 """What keeps a mailing from going on, in one sentence."""
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, cast
 
+from flask import current_app
+from flask.sansio.blueprints import BlueprintSetupState
 from flask_babel import format_decimal, gettext
 
 from crm.campaigns import pulse
 from crm.campaigns.follow import Progress
+from crm.campaigns.views.blueprint import bp
 from crm.config import Settings
 from crm.db import session
 from crm.delivery.models import Mailing
@@ -25,7 +28,8 @@ _NOBODY: Final = later(
     "No sender is at work. Tell the administrator: the worker has to be started."
 )
 _TURN: Final = later("Waits: another mailing goes first.")
-_pulse = pulse.Pulse()
+PULSE: Final = "crm.campaigns.pulse"
+"""Where an application keeps its ``pulse.Pulse``: the mailings of another are not these."""
 
 SAY: Final = {
     Wait.QUIET_HOURS: later("Waits: quiet hours until %(time)s."),
@@ -37,6 +41,11 @@ SAY: Final = {
     Wait.PROVIDER_PACE: later("Waits: provider limit %(provider)s, %(rate)s/min."),
     Wait.RETRIES: later("Waits: only letters refused for now are left, next try %(time)s."),
 }
+
+
+@bp.record
+def _watch(registered: BlueprintSetupState) -> None:
+    registered.app.extensions[PULSE] = pulse.Pulse()
 
 
 def sentences(
@@ -86,7 +95,7 @@ def _nobody_sends(
     if not looked.is_work_open(at=at):
         return False
     signs = (*pulse.signs_of_life(session()), looked.tally.settled, looked.retries)
-    return _pulse.silent(mailing.id, signs)
+    return cast("pulse.Pulse", current_app.extensions[PULSE]).silent(mailing.id, signs)
 
 
 def in_words(waiting: Waiting, *, at: datetime) -> str:
