@@ -7,8 +7,9 @@ Source: RFC 5322, 2047, 2369, 2919, 8058, 3834; Gmail's and Yandex's rules for b
 
 import re
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
+from functools import lru_cache
 from typing import Final, Self
 
 from crm.mail.encode import encoded_words
@@ -160,9 +161,15 @@ def message_id(value: str) -> bytes:
 
 def date_value(at: datetime) -> bytes:
     """Return the value of Date; ``at`` is aware, its fraction of a second is dropped."""
-    if at.tzinfo is None:
+    offset = at.utcoffset()
+    if offset is None:
         raise HeaderFault("Date")
-    return format_datetime(at).encode()
+    return _date_value(int(at.timestamp()), offset)
+
+
+@lru_cache(maxsize=8)
+def _date_value(second: int, offset: timedelta) -> bytes:
+    return format_datetime(datetime.fromtimestamp(second, timezone(offset))).encode()
 
 
 def body_opening(boundary: bytes, *, eight_bit: bool) -> bytes:

@@ -1,10 +1,15 @@
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from crm.mail.message import (
     Envelope,
     HeaderFault,
+    date_value,
     from_lines,
     list_lines,
     list_unsubscribe_line,
@@ -95,3 +100,13 @@ def test_an_envelope_stored_before_bounces_had_a_domain_is_read() -> None:
     stored = ENVELOPE.to_json()
     del stored["bounce_domain"]
     assert Envelope.from_json(stored).bounce_domain is None
+
+
+@given(
+    st.datetimes(min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1)),  # noqa: DTZ001
+    st.integers(min_value=-23 * 60, max_value=23 * 60),
+)
+def test_a_date_is_written_as_the_standard_library_does(wall: datetime, minutes: int) -> None:
+    at = wall.replace(tzinfo=timezone(timedelta(minutes=minutes)))
+    for same in (at, at.astimezone(UTC), at.replace(microsecond=999_999)):
+        assert date_value(same) == format_datetime(same).encode()
