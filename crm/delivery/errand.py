@@ -1,7 +1,7 @@
 """What is constant for one mailing in one sender, and the letter it makes for each recipient."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -91,10 +91,7 @@ class Errand:
         }
 
     def _day(self, moment: datetime | None) -> str:
-        if moment is None:
-            return "—"
-        there = moment.astimezone(self.zone)
-        return f"{there.day:02}.{there.month:02}.{there.year}"
+        return "—" if moment is None else _written(moment.astimezone(self.zone).date())
 
 
 def prepare(session: Session, mailing_id: int, settings: Settings) -> Errand:
@@ -124,6 +121,11 @@ def prepare(session: Session, mailing_id: int, settings: Settings) -> Errand:
         signers=tuple(load_signers(settings.state_dir / "dkim", domain)),
         is_marked=is_marked(session, mailing_id),
     )
+
+
+@lru_cache(8192)
+def _written(day: date) -> str:
+    return f"{day.day:02}.{day.month:02}.{day.year}"
 
 
 _greeting = lru_cache(8192)(greeting)

@@ -73,6 +73,19 @@ def test_its_way_out_is_this_recipients(begin: Begin, settings: Settings) -> Non
     assert (right.address_id, right.delivery_id) == (one.address_id, one.delivery_id)
 
 
+@pytest.mark.usefixtures("mailing")
+def test_the_day_of_consent_is_the_clinics_day(begin: Begin) -> None:
+    errand, one, address = begin()
+    for moment, day in (
+        (datetime(2025, 12, 31, 20, 59, tzinfo=UTC), "31.12.2025"),
+        (datetime(2025, 12, 31, 21, tzinfo=UTC), "01.01.2026"),
+        (None, "—"),
+    ):
+        one.confirmed_at = moment
+        body = errand.letter(one, address, at=SENT_AT, eight_bit=True).body
+        assert f"потому что {day} дано согласие".encode() in body
+
+
 def test_where_bounces_have_a_domain_each_letter_has_a_return_path_of_its_own(
     mailing: Mailing, begin: Begin, settings: Settings
 ) -> None:
