@@ -187,6 +187,8 @@ class Server:
 
     scripts: tuple[Script, ...]
     port: int = 0
+    segment: int = 0
+    """The largest that visitors may send, in octets; 0 as the network has it."""
     heard: list[bytes] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     """Bodies that were ended by a dot, and only those."""
@@ -197,6 +199,8 @@ class Server:
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", self.port), backlog=128)
         self.port = self._listener.getsockname()[1]
+        if self.segment:
+            self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, self.segment)
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()
@@ -238,9 +242,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def listening(*scripts: Script, port: int = 0) -> Iterator[Server]:
+def listening(*scripts: Script, port: int = 0, segment: int = 0) -> Iterator[Server]:
     """Run a server with one script per visitor."""
-    with Server(scripts, port) as server:
+    with Server(scripts, port, segment) as server:
         yield server
 
 

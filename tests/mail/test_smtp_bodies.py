@@ -9,7 +9,7 @@ from crm.mail.smtp import Kind, Letter, Stage
 from crm.mail.smtp.pipe import Pipe
 from tests.mail.hostile import Visit, listening, well_behaved
 from tests.mail.visitor import (
-    LETTER,
+    PADDING,
     deliver,
     deliver_one,
     fleet_to,
@@ -20,6 +20,8 @@ from tests.mail.visitor import (
     numbers,
     until_ready,
 )
+
+WITHHELD_OR_NOT = pytest.mark.parametrize("padding", [b"", PADDING], ids=["withheld", "poured"])
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +41,10 @@ def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 @pytest.mark.parametrize("turns", [True, False])
-def test_an_answer_before_the_dot_forbids_it(answer: bytes, kind: Kind, turns: bool) -> None:
+@WITHHELD_OR_NOT
+def test_an_answer_before_the_dot_forbids_it(
+    answer: bytes, kind: Kind, turns: bool, padding: bytes
+) -> None:
     ready = threading.Event()
 
     def hasty(visit: Visit) -> None:
@@ -51,7 +56,7 @@ def test_an_answer_before_the_dot_forbids_it(answer: bytes, kind: Kind, turns: b
             visit.hang()
 
     with listening(hasty) as server, fleet_to(server) as fleet:
-        fleet.hand_in(1, LETTER)
+        fleet.hand_in(1, letter(1, body=padding))
         until_ready(fleet, {1})
         ready.set()
         time.sleep(0.1)
@@ -135,7 +140,7 @@ def test_a_dot_that_finds_no_room_is_taken_back_in_part(
 
     monkeypatch.setattr(Pipe, "send", no_room_for_dots)
     with listening(well_behaved(b"PIPELINING")) as server, fleet_to(server) as fleet:
-        fleet.hand_in(1, letter(1))
+        fleet.hand_in(1, letter(1, body=PADDING))
         until_ready(fleet, {1})
         fleet.hand_in(2, letter(2))
         assert not fleet.dot(1)
@@ -165,14 +170,14 @@ def test_a_letter_taken_back_ends_in_a_reset_and_not_in_an_end_of_file() -> None
     def lenient(visit: Visit) -> None:
         visit.greet(b"PIPELINING")
         visit.envelope()
-        visit.some_body(len(LETTER.body))
+        visit.some_body(len(PADDING))
         try:
             ends.append(visit.sock.recv(10))
         except OSError as fault:
             ends.append(fault)
 
     with listening(lenient) as server, fleet_to(server) as fleet:
-        fleet.hand_in(1, LETTER)
+        fleet.hand_in(1, letter(1, body=PADDING))
         until_ready(fleet, {1})
         time.sleep(0.25)
         fleet.drop(1)

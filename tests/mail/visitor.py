@@ -14,6 +14,8 @@ from crm.mail.smtp.wait import Talk
 from tests.mail.hostile import PATIENCE_S, Server
 
 BODY = b"Subject: Hello\r\n\r\nGood day.\r\n"
+PADDING = (b"x" * 70 + b"\r\n") * 1000
+"""Makes a body too large to go with its dot."""
 LETTER = Letter("news@clinic.test", "anna@patient.test", BODY)
 
 
@@ -107,6 +109,21 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
         return sock
 
     monkeypatch.setattr(opening, "_connect_to", connect_narrowly)
+
+
+@contextlib.contextmanager
+def seen(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Collect the visitor's sockets, so that something may be done to them later."""
+    connect, socks = opening._connect_to, list[socket.socket]()
+
+    def connect_seen(*address: Any) -> Talk[socket.socket]:
+        sock = yield from connect(*address)
+        socks.append(sock)
+        return sock
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opening, "_connect_to", connect_seen)
+        yield socks
 
 
 def until_ready(fleet: Fleet[int], keys: Collection[int]) -> None:

@@ -2,7 +2,8 @@
 
 A `Fleet` of lines carries letters: `hand_in`, `turn`, `dot` what is `ready`, fetch what has
 `ended`. A letter is handed over by its dot and by nothing else: a verdict is uncertain only after
-it, and accepted only after it; between body and dot the caller looks at consent a last time.
+it, and accepted only after it; before the dot, when the server waits for nothing else, the caller
+looks at consent a last time.
 
 A `Carrier` is one line at work, a `Speaker` its speaking half, with a `Cargo` of letters, the
 `Questions` it has asked and a `Pipe` to write into; the `Dock` keeps the letters of all lines.

@@ -2,6 +2,13 @@
 
 The envelope of the next letter rides behind the dot of the last (RFC 2920), so that in full speed
 one reading brings four answers (dot, MAIL, RCPT, DATA) and one letter costs one round trip.
+
+A small body is withheld until its dot and goes with it, and with the next envelope, by one system
+call: one call less for us, and for the server one waking less. What is promised stays the same: a
+letter is handed over when the kernel has its dot, which the server may get at any time from then
+on, and never before. That the kernel takes all of it is certain enough to build upon: the server
+has answered whatever was sent, so its room is empty, and large enough by far (`Pipe.gulp`). Where
+it did not, the line is cut before the dot is whole, and the fleet withholds no bodies any more.
 """
 
 import re
@@ -44,25 +51,30 @@ class Carrier(Speaker[K], Generic[K]):
         if self._state is not State.READY:
             return False
         follower, commands = self._cargo.next(self._features) if self._pipelines() else (None, ())
-        data = b"".join((_DOT, *commands))
-        words = later("The relay does not read what it is sent.")
+        body, end = self._withheld, b"".join((_DOT, *commands))
         try:
-            taken = self._pipe.send(data)
+            taken = self._pipe.send_with(body, end) - len(body)
         except OSError as fault:
-            taken, words = 0, told(fault)
+            return self._undotted(follower, told(fault))
         if taken < len(_DOT):
-            if follower is not None:
-                self._dock.put_back(follower)
-            self._cargo.end(not_handed_over(words, stage=Stage.DATA))
-            self._close(cut=True)
-            return False
+            self._dock.withholds = False
+            return self._undotted(follower, later("The relay does not read what it is sent."))
+        self._withheld = b""
         self._state = State.DOTTED
         self._cargo.behind = follower
         self._questions.put(DOT_AND_ENVELOPE if follower else (Due.DOT,), (), at_once=True)
-        if taken < len(data):
-            self._pipe.leave(memoryview(data)[taken:])
+        if taken < len(end):
+            self._pipe.leave(memoryview(end)[taken:])
         self._patience(self._dock.patience_s)
         return True
+
+    def _undotted(self, follower: Parcel[K] | None, words: str) -> bool:
+        """Cut the line whose dot is not whole in the kernel; return False."""
+        if follower is not None:
+            self._dock.put_back(follower)
+        self._cargo.end(not_handed_over(words, stage=Stage.DATA))
+        self._close(cut=True)
+        return False
 
     def late(self) -> None:
         """Bear the consequences of a deadline that has passed."""
@@ -129,7 +141,7 @@ class Carrier(Speaker[K], Generic[K]):
         self._cargo.end(self._cargo.judge(Reply(250, (text,)), Stage.DOT))
         self._cargo.advance()
         self._questions.due = ()
-        self._pour()
+        self._offer()
 
     def _hear(self) -> None:
         """Act upon all whole replies that are here. Raises: `Garbled`."""
@@ -176,7 +188,7 @@ class Carrier(Speaker[K], Generic[K]):
             if not self._questions.due:
                 self._reset()
         elif due is Due.DATA and reply.code == 354:
-            self._pour()
+            self._offer()
         elif due is not Due.DATA and reply.code // 100 == 2:
             self._go_on()
         else:

@@ -62,6 +62,8 @@ class Dock(Generic[K]):
         self.leaving: set[Holder[K]] = set()
         self.closing = False
         self.alarm = Alarm()
+        self.withholds = True
+        """Whether a small body waits for its dot: until the kernel once did not take both."""
         self.incidents = 0
         self.incident_at = 0.0
 

@@ -68,7 +68,7 @@ class Fleet(Generic[K]):
 
     @property
     def ready(self) -> list[K]:
-        """Letters whose body is with the server and only lack their dot, oldest first."""
+        """Letters that the server waits for and that only lack their dot, oldest first."""
         return list(self._dock.ready)
 
     def hand_in(self, key: K, letter: Letter) -> None:
@@ -101,7 +101,7 @@ class Fleet(Generic[K]):
     def drop(self, key: K) -> None:
         """Take a letter back and forget its key; after its dot, end it as uncertain instead.
 
-        Costs the connection where the body is with the server: there is no other safe way.
+        Costs the connection where the server waits for the letter: there is no other safe way.
         """
         parcel = self._dock.aboard.get(key)
         if parcel is None:

@@ -10,6 +10,9 @@ from crm.mail.smtp.wire import CHUNK, NOT_NOW, Lost, Wire
 
 _MORE = getattr(socket, "MSG_MORE", 0)
 _TLS_RECORD = 16_384
+_SMALL = 65_536
+_COST = 6
+"""Octets of its room that a kernel may count for one that is sent, packets being small."""
 _NOTHING = memoryview(b"")
 
 
@@ -23,6 +26,8 @@ class Pipe:
         self._wire, self._watch, self._on = wire, watch, on
         self._sock = wire.sock
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+        self.gulp = 0 if self._tls else _gulp(self._sock)
+        """Octets that an empty pipe takes at once; none for certain where they are encrypted."""
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
         self.watch_writing(False)
@@ -56,6 +61,15 @@ class Pipe:
         except NOT_NOW:
             return 0
 
+    def send_with(self, body: bytes, end: bytes) -> int:
+        """Send both by one system call; return how many octets the kernel took. Raises: OSError."""
+        if not body:
+            return self.send(end)
+        try:
+            return self._sock.sendmsg((body, end))
+        except NOT_NOW:
+            return 0
+
     def leave(self, left: memoryview) -> None:
         """Send this when there is room."""
         self.left = left
@@ -85,3 +99,7 @@ class Pipe:
             self._wire.cut()
         else:
             self._wire.hang_up()
+
+
+def _gulp(sock: socket.socket) -> int:
+    return min(_SMALL, sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) // _COST)

@@ -28,8 +28,9 @@ class State(Enum):
     ENVELOPE = auto()
     """Commands are said and answers due."""
     POURING = auto()
+    """A body flows that is too large to go with its dot."""
     READY = auto()
-    """The body is with the server, which must discard it until the dot comes."""
+    """Only the dot is wanted, with a body that is withheld; a server must discard one without."""
     INTERRUPTED = auto()
     """The server has begun to speak before the dot, which must not be written any more."""
     DOTTED = auto()
@@ -37,7 +38,7 @@ class State(Enum):
     CLOSED = auto()
 
 
-_BODY_OUT = frozenset({State.POURING, State.READY, State.INTERRUPTED})
+_BODY_WANTED = frozenset({State.POURING, State.READY, State.INTERRUPTED})
 
 
 class Speaker(Holder[K], Generic[K]):
@@ -51,6 +52,8 @@ class Speaker(Holder[K], Generic[K]):
         self._cargo = Cargo(dock, self)
         self._questions = Questions()
         self._state = State.RESTING
+        self._withheld = b""
+        """The body that goes with its dot."""
         self._opened_at = time.monotonic()
         dock.lines.add(self)
 
@@ -97,11 +100,18 @@ class Speaker(Holder[K], Generic[K]):
         if taken < len(data):
             self._pipe.leave(memoryview(data)[taken:])
 
-    def _pour(self) -> None:
-        """Send the body of the front: the server wants it."""
+    def _offer(self) -> None:
+        """Let the letter in front be ready: the server wants its body; a small one is withheld."""
         if self._cargo.front is None or self._pipe.left:
             raise Garbled  # nobody's body is wanted, or not all has been said yet
         body = self._cargo.front.letter.body
+        if self._dock.withholds and len(body) <= self._pipe.gulp:
+            self._withheld = body
+            self._now_ready()
+        else:
+            self._pour(body)
+
+    def _pour(self, body: bytes) -> None:
         self._state = State.POURING
         try:
             taken = self._pipe.send(body, more=True)
@@ -150,7 +160,7 @@ class Speaker(Holder[K], Generic[K]):
             self._dock.stumbled(self._opened_at, at=time.monotonic())
         if self._state is State.DOTTED:
             self._cargo.end(uncertain(words))
-        elif self._state in _BODY_OUT:
+        elif self._state in _BODY_WANTED:
             self._cargo.end(not_handed_over(words, stage=Stage.DATA))
         self._lose(words, again=stumbled or self._cargo.letters > 1)
         self._close(cut=True)
