@@ -17,9 +17,8 @@ from crm.mail.encode import encoded_words
 _LINE: Final = 76
 _BROKEN: Final = re.compile(r"[\r\n\0]|=\?")
 _URL: Final = re.compile(
-    r"https://[\w.-]+(?::\d+)?/[\w./~%?=&+-]*"
-    r"|http://(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?/[\w./~%?=&+-]*",
-    re.ASCII,
+    r"(?:https://[A-Za-z0-9_.-]+|http://(?:127\.0\.0\.1|localhost|\[::1\]))(?::[0-9]+)?"
+    r"/[A-Za-z0-9_./~%?=&+-]*"
 )
 _ADDRESS: Final = re.compile(r"[!#-'*+/-9=?A-Z^-~.-]+@[A-Za-z0-9.-]+")
 _LIST_ID: Final = re.compile(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
