@@ -318,6 +318,7 @@ def test_closing_says_quit_and_tells_how_each_letter_ended() -> None:
         taken_back = dict.fromkeys((0, 3, 11, 12, 20), Kind.NOT_HANDED_OVER)
         assert ends == {1: Kind.ACCEPTED, 2: Kind.UNCERTAIN, **taken_back}
         assert fleet.outstanding == 0
+        assert not fleet.dot(0)
         assert sorted(numbers(server.bodies)) == [1, 2]
 
 

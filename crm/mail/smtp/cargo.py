@@ -27,14 +27,15 @@ class Cargo(Generic[K]):
         """Whether this connection has seen enough."""
         return self._dock.closing or self.letters >= LETTERS_PER_CONNECTION
 
-    def next(self, features: dict[str, str]) -> tuple[Parcel[K] | None, tuple[bytes, ...]]:
-        """Take the next letter that a server of these features can be told of, and its commands."""
-        taken = None if self.full else self._dock.take(features)
-        if taken is None:
-            return None, ()
-        taken[0].holder = self._holder
-        self.letters += 1
-        return taken
+    def next(self, features: dict[str, str]) -> tuple[Parcel[K] | None, bytes]:
+        """Take the next letter that a server of these features can be told of, and its envelope."""
+        if self.full:
+            return None, b""
+        parcel, envelope = self._dock.take(features)
+        if parcel is not None:
+            parcel.holder = self._holder
+            self.letters += 1
+        return parcel, envelope
 
     def advance(self) -> None:
         """Let the letter behind be the one in front."""

@@ -34,7 +34,7 @@ class Carrier(Speaker[K], Generic[K]):
     def wake(self) -> None:
         """Begin with the next waiting letter, or close if the server has left."""
         self._dock.resting.pop(self, None)
-        self._listen()
+        self._read()
         if self._state is State.RESTING:
             self.rest()
 
@@ -46,12 +46,14 @@ class Carrier(Speaker[K], Generic[K]):
             self._write()
 
     def dot(self) -> bool:
-        """Write the dot of the letter that is ready, the next envelope behind it; never waits."""
-        self._listen()
+        """Write the dot of the letter that is ready, the next envelope behind it; never waits.
+
+        Whoever asks for it has just listened: a server that speaks before the dot gets none.
+        """
         if self._state is not State.READY:
             return False
-        follower, commands = self._cargo.next(self._features) if self._pipelines() else (None, ())
-        body, end = self._withheld, b"".join((_DOT, *commands))
+        follower, envelope = self._cargo.next(self._features) if self._pipelines() else (None, b"")
+        body, end = self._withheld, _DOT + envelope
         try:
             taken = self._pipe.send_with(body, end) - len(body)
         except OSError as fault:
@@ -62,7 +64,7 @@ class Carrier(Speaker[K], Generic[K]):
         self._withheld = b""
         self._state = State.DOTTED
         self._cargo.behind = follower
-        self._questions.put(DOT_AND_ENVELOPE if follower else (Due.DOT,), (), at_once=True)
+        self._questions.put(DOT_AND_ENVELOPE if follower else (Due.DOT,), envelope, at_once=True)
         if taken < len(end):
             self._pipe.leave(memoryview(end)[taken:])
         self._patience(self._dock.patience_s)
@@ -116,12 +118,8 @@ class Carrier(Speaker[K], Generic[K]):
 
     # Hearing.
 
-    def _listen(self) -> None:
-        """Take in what the server has said by now."""
-        if self._pipe.stirs():
-            self._read()
-
     def _read(self) -> None:
+        """Take in what the server has said by now."""
         try:
             data = self._pipe.read()
             if self._is_smooth() and (found := _SMOOTH.fullmatch(data)) and len(data) < LINE_LIMIT:

@@ -35,7 +35,7 @@ class Holder(Timed, Protocol[K]):
         """Begin with the next waiting letter, or close if the server has left."""
 
     def dot(self) -> bool:
-        """Write the dot of the letter that is ready."""
+        """Write the dot of the letter that is ready, to a server that has just been listened to."""
 
     def give_up(self, parcel: Parcel[K]) -> None:
         """Make sure that the letter never arrives, or say that nobody knows."""
@@ -83,15 +83,15 @@ class Dock(Generic[K]):
         parcel = self.aboard[key] = Parcel(key, letter)
         self.waiting.append(parcel)
 
-    def take(self, features: dict[str, str]) -> tuple[Parcel[K], tuple[bytes, ...]] | None:
-        """Return the next letter and its commands; those that cannot be told here end."""
+    def take(self, features: dict[str, str]) -> tuple[Parcel[K] | None, bytes]:
+        """Return the next letter and its envelope; those that cannot be told here end."""
         while self.waiting:
             parcel = self.waiting.popleft()
-            commands = parcel.letter.commands(features)
-            if not isinstance(commands, Verdict):
-                return parcel, commands
-            self.end(parcel, commands)
-        return None
+            envelope = parcel.letter.envelope(features)
+            if isinstance(envelope, bytes):
+                return parcel, envelope
+            self.end(parcel, envelope)
+        return None, b""
 
     def put_back(self, parcel: Parcel[K]) -> None:
         """Let a letter that was not spoken of be the next again."""

@@ -17,6 +17,9 @@ from crm.mail.smtp.verdict import Verdict, not_handed_over
 from crm.mail.smtp.watch import Timed, Watch
 from crm.mail.smtp.wire import Wire
 
+_STILL_S = 0.001
+"""A look at all lines is good for as long: whatever is said meanwhile may be on its way as well."""
+
 
 class Fleet(Generic[K]):
     """Carries letters to a relay over at most `size` kept lines; one thread, one process.
@@ -40,6 +43,7 @@ class Fleet(Generic[K]):
         self._relay, self._size, self._tls = relay, size, tls
         self._dock: Dock[K] = Dock(patience_s=patience_s)
         self._selector = selectors.DefaultSelector()
+        self._listened_at = 0.0
         self._openings: set[Opening] = set()
         self._failures = 0
         """In a row, of opening a line."""
@@ -83,9 +87,7 @@ class Fleet(Generic[K]):
         """Do what can be done, wait at most `wait_s` for the network; return whether any was."""
         moved = self._embark()
         wait_s = 0.0 if moved else max(0.0, min(wait_s, self._dock.alarm.at - time.monotonic()))
-        for key, events in self._selector.select(wait_s):
-            key.data(events)
-            moved = True
+        moved |= self._listen(wait_s)
         # Only now: what has come in time may have been here for long, and nobody looked.
         moved |= self._call_time()
         return moved
@@ -93,8 +95,13 @@ class Fleet(Generic[K]):
     def dot(self, key: K) -> bool:
         """Hand a ready letter over, without waiting; return whether that is done.
 
-        After False for a letter that was ready, nothing is handed over and a verdict follows.
+        After False for a letter that was ready, nothing is handed over and a verdict follows. The
+        first of several dots listens to all lines, so that other letters may end meanwhile.
         """
+        if key not in self._dock.ready:
+            return False
+        if time.monotonic() - self._listened_at > _STILL_S:
+            self._listen(0.0)
         line = self._dock.ready.pop(key, None)
         return line is not None and line.dot()
 
@@ -131,11 +138,18 @@ class Fleet(Generic[K]):
             line.retire()
         until = time.monotonic() + patience.FAREWELL_S
         while self._open_lines() and (left := until - time.monotonic()) > 0:
-            for key, events in self._selector.select(left):
-                key.data(events)
+            self._listen(left)
         for line in self._open_lines():
             line.abandon()
         self._selector.close()
+
+    def _listen(self, wait_s: float) -> bool:
+        """Let those go on whose socket stirs; return whether there were any."""
+        stirring = self._selector.select(wait_s)
+        self._listened_at = time.monotonic()
+        for key, events in stirring:
+            key.data(events)
+        return bool(stirring)
 
     def _timed(self) -> list[Timed]:
         return [*self._openings, *self._open_lines()]

@@ -37,24 +37,25 @@ class Letter:
         if not is_stuffed and _ends_itself(self.body):
             raise ValueError("A body must not hold a line of a single dot.")
 
-    def commands(self, features: Mapping[str, str]) -> tuple[bytes, bytes, bytes] | Verdict:
+    def envelope(self, features: Mapping[str, str]) -> bytes | Verdict:
         """Return MAIL, RCPT and DATA for a server of these features, or why it cannot be asked.
 
         A body of 8 bits that the server does not take is not handed over: print it anew.
         """
-        mail = f"MAIL FROM:<{self.sender}>"
+        size = bits = ""
         limit = features.get("SIZE")
         if limit is not None:
             if limit.isdecimal() and 0 < int(limit) < len(self.body):
                 text = later("The letter is larger than the relay takes.")
                 return refused_here(552, "5.3.4", text, stage=Stage.MAIL)
-            mail += f" SIZE={len(self.body)}"
+            size = f" SIZE={len(self.body)}"
         if not self.body.isascii():
             if "8BITMIME" not in features:
                 text = later("The relay takes letters of 7 bits only.")
                 return not_handed_over(text, stage=Stage.MAIL, relay_wide=False)
-            mail += " BODY=8BITMIME"
-        return f"{mail}\r\n".encode(), f"RCPT TO:<{self.recipient}>\r\n".encode(), b"DATA\r\n"
+            bits = " BODY=8BITMIME"
+        mail = f"MAIL FROM:<{self.sender}>{size}{bits}"
+        return f"{mail}\r\nRCPT TO:<{self.recipient}>\r\nDATA\r\n".encode()
 
     def private(self) -> tuple[str, ...]:
         """Return what stands before the @: no stored text may repeat it, as servers like to."""

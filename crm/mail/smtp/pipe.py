@@ -1,6 +1,5 @@
 """Reading and writing on an open line without ever waiting."""
 
-import select
 import socket
 import ssl
 
@@ -28,13 +27,7 @@ class Pipe:
         self._tls = self._sock if isinstance(self._sock, ssl.SSLSocket) else None
         self.gulp = 0 if self._tls else _gulp(self._sock)
         """Octets that an empty pipe takes at once; none for certain where they are encrypted."""
-        self._poll = select.poll()
-        self._poll.register(self._sock, select.POLLIN)
         self.watch_writing(False)
-
-    def stirs(self) -> bool:
-        """Whether there may be something to read; an encrypted line must be read to know."""
-        return self._tls is not None or bool(self._poll.poll(0))
 
     def read(self) -> bytes:
         """Return what is here, perhaps nothing. Raises: `Lost`, OSError."""

@@ -37,18 +37,18 @@ class Questions:
 
     def __init__(self) -> None:
         self.due: tuple[Due, ...] = ()
-        self._unsaid: tuple[bytes, ...] = ()
+        self._unsaid: list[bytes] = []
         self._in_one_breath = 0
 
-    def put(self, due: tuple[Due, ...], commands: tuple[bytes, ...], *, at_once: bool) -> bytes:
-        """Return what is to be said now: everything, or the first command."""
+    def put(self, due: tuple[Due, ...], commands: bytes, *, at_once: bool) -> bytes:
+        """Return what is to be said now: all commands, or the first."""
         self.due = due
         if at_once:
             self._in_one_breath = len(due)
-            return b"".join(commands)
+            return commands
         self._in_one_breath = 1
-        self._unsaid = commands[1:]
-        return commands[0]
+        command, *self._unsaid = commands.splitlines(keepends=True)
+        return command
 
     def answered(self) -> Due:
         """Take the first answer as given; return which it was."""
@@ -57,15 +57,12 @@ class Questions:
 
     def next(self) -> bytes | None:
         """Return the command that was held back for the answer just given, if there is one."""
-        if not self._unsaid:
-            return None
-        command, self._unsaid = self._unsaid[0], self._unsaid[1:]
-        return command
+        return self._unsaid.pop(0) if self._unsaid else None
 
     def give_up(self) -> None:
         """Leave the envelope as far as it has not been said."""
         if self._unsaid:
-            self._unsaid, self.due = (), ()
+            self._unsaid, self.due = [], ()
 
     @property
     def envelope_in_one_breath(self) -> bool:

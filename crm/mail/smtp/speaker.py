@@ -76,7 +76,6 @@ class Speaker(Holder[K], Generic[K]):
     def _load(self, *, reset: bool = False) -> bool:
         """Begin with the next letter, RSET before it where asked for; return whether it spoke."""
         due: tuple[Due, ...] = (Due.RSET,) if reset else ()
-        says: tuple[bytes, ...] = (b"RSET\r\n",) if reset else ()
         parcel, commands = self._cargo.next(self._features)
         if parcel is not None:
             self._cargo.front = parcel
@@ -85,7 +84,9 @@ class Speaker(Holder[K], Generic[K]):
             return False
         self._state = State.ENVELOPE
         self._patience(patience.ENVELOPE_S)
-        self._say(self._questions.put(due, says + commands, at_once=self._pipelines()))
+        if reset:
+            commands = b"RSET\r\n" + commands
+        self._say(self._questions.put(due, commands, at_once=self._pipelines()))
         return True
 
     def _say(self, data: bytes) -> None:
@@ -150,7 +151,7 @@ class Speaker(Holder[K], Generic[K]):
         self._dock.lines.discard(self)
         self._dock.leaving.add(self)
         self._patience(patience.FAREWELL_S)
-        self._say(self._questions.put((Due.QUIT,), (b"QUIT\r\n",), at_once=True))
+        self._say(self._questions.put((Due.QUIT,), b"QUIT\r\n", at_once=True))
 
     def _break(self, fault: Exception) -> None:
         """End what the loss of the line ends."""

@@ -12,7 +12,7 @@ from crm.mail.smtp.relay import Relay
 from crm.mail.smtp.reply import Garbled, Reply, ReplyReader
 from crm.mail.smtp.wait import READ, WRITE, Deadline, Talk, Wait
 
-CHUNK = 65_536
+CHUNK = 16_384
 NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
