@@ -52,7 +52,7 @@ class Sheet:
                 self._parts.append(part)
             else:
                 field = self._fields.setdefault(part.slot, _Field(part.slot))
-                blanks = field.in_html if in_html else field.in_text
+                blanks = field.escaped if in_html else field.plain
                 blanks.append((len(self._parts), part))
                 self._parts.append(b"")
 
@@ -81,14 +81,14 @@ class _Field:
     def __init__(self, slot: Slot) -> None:
         self.name = slot.name
         self.remembers = not slot.name.endswith("_url")
-        self.in_text: list[tuple[int, Blank]] = []
-        self.in_html: list[tuple[int, Blank]] = []
+        self.plain: list[tuple[int, Blank]] = []
+        self.escaped: list[tuple[int, Blank]] = []
         self.known: dict[str, Written] = {}
 
     def written(self, value: str) -> Written | None:
         checked(self.name, value)
         written: Written = []
-        for blanks, said in (self.in_text, value), (self.in_html, html.escape(value)):
+        for blanks, said in (self.plain, value), (self.escaped, html.escape(value)):
             for place, blank in blanks:
                 octets = blank.written(said)
                 if octets is None:
