@@ -1,6 +1,6 @@
 """The clinic nobody has to look for: invented down to its tax number."""
 
-from datetime import datetime, time
+from datetime import UTC, datetime, time, timedelta, timezone
 from typing import Final
 
 from sqlalchemy import update
@@ -28,6 +28,8 @@ nobody, and so are the telephone and the street."""
 PLACE: Final = "Липовая набережная, 12, вход со двора"
 PER_MINUTE: Final = 300
 TERM_MONTHS: Final = 36
+_THERE: Final = timezone(timedelta(hours=3))
+"""All year."""
 
 
 def open_clinic(session: Session) -> Clinic:
@@ -51,5 +53,6 @@ def _leave_at_once(session: Session, clinic: Clinic) -> None:
 
 
 def morning(day: datetime, hour: int, minute: int = 0) -> datetime:
-    """Return the moment of ``day`` when clocks in Saint Petersburg show this (UTC+3 all year)."""
-    return day.replace(hour=hour - 3, minute=minute, second=0, microsecond=0)
+    """Return when clocks in Saint Petersburg show this, on the day that ``day`` is there."""
+    there = day.astimezone(_THERE).replace(hour=hour, minute=minute, second=0, microsecond=0)
+    return there.astimezone(UTC)

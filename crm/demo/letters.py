@@ -24,6 +24,7 @@ class Story:
     hour: int = 10
     paused_after: int | None = None
     stopped_after: int | None = None
+    broken_after: int | None = None
 
     @property
     def document(self) -> dict[str, Any]:
@@ -98,6 +99,7 @@ STORIES: Final = (
         ),
         days_ago=96,
         paused_after=420,
+        broken_after=180,
     ),
     Story(
         name="Школа здоровья: осенние встречи",
@@ -116,6 +118,7 @@ STORIES: Final = (
         ),
         days_ago=33,
         paused_after=610,
+        broken_after=275,
     ),
     Story(
         name="Зимнее расписание",

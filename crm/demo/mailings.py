@@ -41,6 +41,7 @@ def send_all(rng: Random, world: World, *, staff_id: int, at: datetime) -> dict[
             per_minute=PER_MINUTE,
             paused_after=story.paused_after,
             stopped_after=story.stopped_after,
+            broken_after=story.broken_after,
         )
         next_id = post(rng, world, run, first_id=next_id, staff_id=staff_id, at=at)
         runs[story] = run
@@ -69,8 +70,8 @@ def put_campaigns(
 
 
 def _workday(day: datetime, hour: int) -> datetime:
-    day -= timedelta(days=max(0, day.weekday() - 4))
-    return morning(day, hour)
+    begins = morning(day, hour)
+    return begins - timedelta(days=max(0, begins.weekday() - 4))
 
 
 def _campaign(session: Session, story: Story, *, author: Staff, at: datetime) -> Campaign:

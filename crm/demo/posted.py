@@ -12,11 +12,12 @@ from crm.delivery.states import DeliveryState
 from crm.demo.world import Fact, Place, World
 
 MISTYPED: Final = 0.012
-DOUBTFUL: Final = 0.0016
 REFUSES: Final = 0.014
 COMPLAINS: Final = 0.0016
 MINDS_CHANGED: Final = 5
 """How many say stop while a mailing runs, before their letter's turn."""
+UNANSWERED: Final = 3
+"""How many letters were under way when a mailing's connection broke, and may have come or not."""
 WHILE_PAUSED: Final = timedelta(minutes=38)
 ACCEPTED_WORDS: Final = "2.0.0 Accepted"
 MISTYPED_WORDS: Final = "5.1.1 No such mailbox"
@@ -48,6 +49,8 @@ class Run:
     stopped_after: int | None = None
     """How many letters had left when somebody stopped it."""
     paused_after: int | None = None
+    broken_after: int | None = None
+    """How many letters had had their turn when the connection to the relay broke."""
     letters: list[Posted] = field(default_factory=list)
 
     @property
@@ -67,6 +70,9 @@ def post(rng: Random, world: World, run: Run, *, first_id: int, staff_id: int, a
     _change_minds(rng, audience, run, staff_id=staff_id)
     for number, place in enumerate(audience):
         run.letters.append(_letter(rng, place, run, number, id_=first_id + number))
+    for letter in _under_way(run):
+        _ends(letter, DeliveryState.UNCERTAIN)
+        letter.decided = None
     for letter in run.letters:
         letter.place.facts += _aftermath(rng, letter, at=at)
     return first_id + len(audience)
@@ -119,13 +125,18 @@ def _letter(rng: Random, place: Place, run: Run, number: int, *, id_: int) -> Po
     letter.decided = _decider(place, at=letter.at, refused=refused is not None)
     if refused is not None:
         _ends(letter, DeliveryState.WITHHELD, reason=refused)
-    elif (chance := rng.random()) < MISTYPED:
+    elif rng.random() < MISTYPED:
         _ends(letter, DeliveryState.FAILED, code=550, reply=MISTYPED_WORDS)
         letter.decided = None
-    elif chance < MISTYPED + DOUBTFUL:
-        _ends(letter, DeliveryState.UNCERTAIN)
-        letter.decided = None
     return letter
+
+
+def _under_way(run: Run) -> list[Posted]:
+    """Return the letters that had left when the connection broke, and were never answered."""
+    if run.broken_after is None:
+        return []
+    later = run.letters[run.broken_after :]
+    return [one for one in later if one.state is DeliveryState.ACCEPTED][:UNANSWERED]
 
 
 def _ends(

@@ -2,7 +2,9 @@
 
 import re
 import time as clocks
+from datetime import UTC, datetime, timedelta
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -22,10 +24,11 @@ from crm.consent.rules import Act, Channel, Purpose, Reason
 from crm.consent.service import refusal_now
 from crm.contacts.models import Address, Contact, Kind
 from crm.delivery.books import unbalanced
-from crm.delivery.models import Outcome
-from crm.delivery.states import DeliveryState
+from crm.delivery.models import Mailing, Outcome
+from crm.delivery.states import DeliveryState, Lane
 from crm.demo import load as demo
 from crm.demo.names import Called, invent, relative
+from crm.demo.posted import UNANSWERED
 from crm.demo.rows import put
 from crm.intake.models import Form
 from crm.letters.merge import Kind as LetterKind
@@ -34,6 +37,7 @@ from crm.mail.addresses import Domains, read_email, read_phone
 from crm.staff.models import RoleName, Staff
 from tests.conftest import NOON
 
+MOSCOW, DAY = ZoneInfo("Europe/Moscow"), timedelta(days=1)
 SITE = "http://127.0.0.1:8026"
 
 
@@ -148,6 +152,34 @@ def _texts_can_be_shown(session: Session) -> None:
     ).all()
     assert all(at >= start and (end is None or at < end) for at, start, end, _version in shown)
     assert {version for *_rest, version in shown} == {1, 2}
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        datetime(2026, 11, 22, 18, 17, tzinfo=UTC),
+        datetime(2028, 2, 29, 22, 30, tzinfo=UTC),
+        datetime(2027, 1, 1, 4, tzinfo=UTC),
+    ],
+    ids=["a Sunday's evening", "past midnight in Moscow", "the morning of a year"],
+)
+def test_there_is_something_to_decide_on_whenever_it_is_loaded(
+    session: Session, settings: Settings, at: datetime
+) -> None:
+    demo.load(session, origins=[], settings=settings, at=at)
+    doubted = session.scalars(
+        select(func.count())
+        .where(Outcome.state == DeliveryState.UNCERTAIN)
+        .group_by(Outcome.mailing_id)
+    ).all()
+    assert list(doubted) == [UNANSWERED, UNANSWERED]
+    midnight = at.astimezone(MOSCOW).replace(hour=0, minute=0)
+    today = (Appointment.starts_at >= midnight, Appointment.starts_at < midnight + DAY)
+    assert (session.scalar(select(func.count()).where(*today)) or 0) > 10
+    to_come = select(Appointment.state).where(Appointment.starts_at > at).distinct()
+    assert {*session.scalars(to_come)} >= {AppointmentState.PROPOSED, AppointmentState.CONFIRMED}
+    launched = session.scalars(select(Mailing.launched_at).where(Mailing.lane == Lane.BULK)).all()
+    assert all(one is not None and one.astimezone(MOSCOW).weekday() < 5 for one in launched)
 
 
 def _seeded(number: int) -> Random:
