@@ -1,13 +1,10 @@
 """The database: one metadata, one session, aware UTC times in and out."""
 
 import copy
-import select
-from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, cast
+from typing import Any
 
-import psycopg
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     DateTime,
@@ -21,7 +18,6 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
 NAMING = {
@@ -117,7 +113,7 @@ def engine_of_a_sender(url: str) -> Engine:
     arguments = options["connect_args"]
     arguments["options"] += f" -c idle_in_transaction_session_timeout={STUCK_AFTER_MS}" + _BY_KEYS
     arguments["application_name"] = "sender"
-    arguments["prepare_threshold"] = 0
+    arguments["prepare_threshold"] = None  # or a rollback would forget what ``straight`` prepared
     options |= {"pool_pre_ping": False, "pool_size": 1, "max_overflow": 0}
     engine = create_engine(url, **options)
     event.listen(engine, "connect", _end_what_lasts)
@@ -132,67 +128,6 @@ def _end_what_lasts(connection: Any, _record: object) -> None:
     if connection.info.server_version >= 170_000:
         connection.execute(f"SET transaction_timeout = {LASTS_MS}")
         connection.commit()
-
-
-Statement = tuple[str, Mapping[str, Any]]
-"""As the driver takes it: ``%(name)s`` stands for a value."""
-
-
-def array(values: Iterable[object]) -> str:
-    """Return a PostgreSQL array literal of numbers, texts, moments, octets or None.
-
-    Give it to the driver as a text and cast it: a window's columns cost a tenth of what the
-    driver's own lists do.
-    """
-    return "{" + ",".join([_element(value) for value in values]) + "}"
-
-
-def _element(value: object) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, bytes):
-        return f'"\\\\x{value.hex()}"'
-    text = value.isoformat() if isinstance(value, datetime) else str(value)
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def straight(session: Session, *statements: Statement) -> list[list[tuple[Any, ...]]]:
-    """Run statements in the session's transaction, straight through the driver; return their rows.
-
-    For the few that run at every window of letters: the layers above cost more than the database,
-    and so does the driver's pipeline mode.
-
-    Raises:
-        OperationalError: whatever the fault; a connection that is gone is given up.
-
-    """
-    link = session.connection()
-    driver = cast("psycopg.Connection[Any]", link.connection.driver_connection)
-    found = []
-    try:
-        for sql, values in statements:
-            cursor = driver.execute(sql, values)
-            answer = cursor.pgresult
-            found.append(cursor.fetchall() if answer is not None and answer.nfields else [])
-    except psycopg.Error as fault:
-        if driver.broken or driver.closed:
-            link.invalidate(fault)
-        raise OperationalError(None, None, fault, hide_parameters=True) from fault
-    return found
-
-
-def is_silent(session: Session) -> Callable[[], bool]:
-    """Return what tells whether the server has said nothing since its last answer.
-
-    Between two statements it speaks only to take its leave: it has ended this session, and with it
-    the locks. Asking costs no round trip.
-    """
-    driver = cast("psycopg.Connection[Any]", session.connection().connection.driver_connection)
-    ear = select.poll()
-    ear.register(driver.fileno(), select.POLLIN)
-    return lambda: not ear.poll(0)
 
 
 def session() -> Session:

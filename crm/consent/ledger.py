@@ -7,7 +7,7 @@ row: so the ids of one standing's events are in the order in which they happened
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -120,7 +120,7 @@ def standing_of(row: AddressStanding | None) -> Standing:
     """Return the pure value of a standing's row."""
     if row is None:
         return Standing()
-    return Standing(**{field.name: getattr(row, field.name) for field in fields(Standing)})
+    return Standing(**{name: getattr(row, name) for name in Standing._fields})
 
 
 def _locked(session: Session, matter: Matter) -> AddressStanding:
@@ -137,8 +137,8 @@ def _locked(session: Session, matter: Matter) -> AddressStanding:
 def _advance(row: AddressStanding, event: ConsentEvent) -> None:
     before = standing_of(row)
     after = fold(before, event.act, at=event.at, expires_at=event.expires_at)
-    for field in fields(Standing):
-        setattr(row, field.name, getattr(after, field.name))
+    for name in Standing._fields:
+        setattr(row, name, getattr(after, name))
     if after == before:
         return
     if event.act is Act.CONFIRMED:

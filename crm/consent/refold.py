@@ -2,7 +2,7 @@
 
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -62,7 +62,7 @@ class Folded:
 
     def columns(self) -> dict[str, Any]:
         """Return the columns of ``AddressStanding`` beside its key."""
-        of_standing = {one.name: getattr(self.standing, one.name) for one in fields(Standing)}
+        of_standing = self.standing._asdict()
         return {
             **of_standing,
             "grant_event_id": self.grant_event_id,
@@ -144,5 +144,5 @@ def _folded(session: Session) -> Iterator[tuple[Key, Folded]]:
 
 
 def _kept(row: Any) -> Folded:
-    standing = Standing(**{one.name: getattr(row, one.name) for one in fields(Standing)})
+    standing = Standing(**{name: getattr(row, name) for name in Standing._fields})
     return Folded(standing, row.grant_event_id, row.stop_event_id)

@@ -4,9 +4,9 @@ Pure decisions; nothing here reads a clock or a database.
 Sources: 152-FZ art. 9, 15, 21; 38-FZ art. 18(1); the reasons are those of the contract.
 """
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Purpose(StrEnum):
@@ -72,8 +72,7 @@ class Reason(StrEnum):
     STOPPED = "stopped"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class Standing(NamedTuple):
     """What one address has told us about one purpose and channel. None is never."""
 
     asked_at: datetime | None = None
@@ -87,8 +86,7 @@ class Standing:
     bounced_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bars:
+class Bars(NamedTuple):
     """What bars an address whatever it agreed to."""
 
     blocked: bool = False
@@ -153,5 +151,5 @@ def fold(
     if before is not None and before >= at:
         return standing
     if act is Act.CONFIRMED:
-        return replace(standing, confirmed_at=at, expires_at=expires_at)
-    return replace(standing, **{name: at})
+        return standing._replace(confirmed_at=at, expires_at=expires_at)
+    return standing._replace(**{name: at})

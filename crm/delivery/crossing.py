@@ -15,7 +15,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason, refusal
-from crm.db import is_silent
 from crm.delivery import look
 from crm.delivery.holding import Holding
 from crm.delivery.look import Look
@@ -23,6 +22,7 @@ from crm.delivery.rules import AFTER_LOSS, LOOK_S
 from crm.delivery.states import DeliveryState, MailingState
 from crm.delivery.window import Recipient, Result
 from crm.mail.smtp import Fleet, Kind, Verdict
+from crm.straight import finish, is_silent
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ class Crossing:
                 if not stands():
                     raise GateLost
                 self._pass_one(each, looks.get(each.one.delivery_id), looked)
-            self.session.commit()
+            finish(self.session)
         except (DBAPIError, GateLost):
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
             self.session.invalidate()

@@ -14,6 +14,7 @@ from crm.delivery.errand import Errand
 from crm.delivery.lease import Work
 from crm.delivery.states import Lane, MailingState
 from crm.delivery.window import Recipient, Result
+from crm.straight import finish
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -97,7 +98,7 @@ class Holding:
         ended = exhausted and not recipients and closed >= self._open.keys()
         if ended:
             lease.give_back(session, work.fence)
-        session.commit()
+        finish(session)
         self._known, self.exhausted, self.ended = counted, exhausted, ended
         self.left = left
         self.aftermath.clear()

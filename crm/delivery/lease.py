@@ -1,26 +1,27 @@
 """Leases: a sender's right to a piece of work, and the counter that shows it is alive."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import TextClause, text, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose
-from crm.delivery.models import Lease, Range, Retry
+from crm.delivery.models import Lease
 from crm.delivery.pace import DRY
 from crm.delivery.states import Lane, LeaseState
 from crm.mail.addresses import PROVIDERS
+from crm.straight import array, straight
 
 
 class Fenced(Exception):  # noqa: N818 - it is what happened to the sender
     """The lease is dead: somebody else has this work now, and nothing may be written under it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """What a sender holds: a range of a mailing, or (without one) some of its due retries."""
 
@@ -56,8 +57,8 @@ def take_retries(
     return _take(session, _TAKE_RETRIES, **values)
 
 
-def _others(but_not: Collection[str]) -> list[str]:
-    return [provider for provider in PROVIDERS if provider not in but_not]
+def _others(but_not: Collection[str]) -> str:
+    return array(provider for provider in PROVIDERS if provider not in but_not)
 
 
 def beat(session: Session, fences: Collection[int]) -> set[int]:
@@ -78,49 +79,41 @@ def beat(session: Session, fences: Collection[int]) -> set[int]:
 
 def give_back(session: Session, fence: int) -> None:
     """End a lease; what it did not get to is free again."""
-    session.execute(update(Range).where(Range.fence == fence).values(fence=None))
-    session.execute(update(Retry).where(Retry.fence == fence).values(fence=None))
-    session.execute(
-        update(Lease)
-        .where(Lease.fence == fence, Lease.state == LeaseState.LIVE)
-        .values(state=LeaseState.ENDED)
-    )
+    values = {"fence": fence}
+    straight(session, (_FREE_RANGE, values), (_FREE_RETRIES, values), (_END, values))
 
 
-def _take(session: Session, statement: TextClause, **values: Any) -> Work | None:
-    row = session.execute(statement, values).first()
-    if row is None:
+def _take(session: Session, statement: str, **values: Any) -> Work | None:
+    [rows] = straight(session, (statement, values))
+    if not rows:
         return None
-    return Work(
-        fence=row.fence,
-        mailing_id=row.mailing_id,
-        provider=row.provider,
-        range_id=row.range_id,
-        letters=row.letters,
-        purpose=Purpose(row.purpose),
-        uncapped=row.uncapped,
-        key=row.key,
-        is_probed=row.is_probed,
-    )
+    work = Work(*rows[0])
+    return replace(work, purpose=Purpose(work.purpose))
+
+
+_FREE_RANGE = "UPDATE ranges SET fence = NULL WHERE fence = %(fence)s"
+_FREE_RETRIES = "UPDATE retries SET fence = NULL WHERE fence = %(fence)s"
+_END = "UPDATE leases SET state = 'ended' WHERE fence = %(fence)s AND state = 'live'"
 
 
 _NEW_LEASE = """
     INSERT INTO leases (lane, mailing_id, provider, state, beats, windows, taken_at,
                         accepted, withheld, failed, uncertain, bounced)
-    SELECT :lane, mailing_id, provider, 'live', 0, 0, :at, 0, 0, 0, 0, 0
+    SELECT %(lane)s::varchar, mailing_id, provider, 'live', 0, 0, %(at)s::timestamptz, 0, 0, 0, 0, 0
 """
 
 _OPEN = """
     SELECT m.id AS mailing_id, p.provider, m.purpose, m.uncapped, m.key, m.is_probed
-    FROM mailings m CROSS JOIN unnest(CAST(:providers AS varchar[])) AS p (provider)
-    WHERE m.state = 'running' AND m.lane = :lane AND (m.probe_until IS NULL OR m.is_probed)
-      AND (:lane = 'service' OR NOT EXISTS (SELECT 1 FROM dry WHERE name IN
+    FROM mailings m CROSS JOIN unnest(%(providers)s::varchar[]) AS p (provider)
+    WHERE m.state = 'running' AND m.lane = %(lane)s::varchar
+      AND (m.probe_until IS NULL OR m.is_probed)
+      AND (%(lane)s::varchar = 'service' OR NOT EXISTS (SELECT 1 FROM dry WHERE name IN
           ('relay', 'provider:' || p.provider, 'mailing:' || m.id)))
 """
 """Where the pace lets a letter leave: one that does not holds up no other. Each mailing and each
 provider of it is looked up by key, however many ranges and retries there are."""
 
-_TAKE_RANGE = text(f"""
+_TAKE_RANGE = f"""
     WITH dry AS ({DRY}), open AS (
         SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
             SELECT 1 FROM ranges r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
@@ -138,25 +131,25 @@ _TAKE_RANGE = text(f"""
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
         ranges.waiting AS letters,
         free.purpose, free.uncapped, free.key, free.is_probed
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants
 
-_TAKE_RETRIES = text(f"""
+_TAKE_RETRIES = f"""
     WITH dry AS ({DRY}), due AS (
         SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
             SELECT 1 FROM retries r WHERE r.mailing_id = o.mailing_id
-            AND r.provider = o.provider AND r.fence IS NULL AND r.due_at <= :at
+            AND r.provider = o.provider AND r.fence IS NULL AND r.due_at <= %(at)s::timestamptz
         ) ORDER BY mailing_id LIMIT 1
     ), chosen AS (
         SELECT r.delivery_id, due.* FROM retries r JOIN due
             ON r.mailing_id = due.mailing_id AND r.provider = due.provider
-        WHERE r.fence IS NULL AND r.due_at <= :at
-        ORDER BY r.due_at, r.delivery_id LIMIT :limit FOR UPDATE OF r SKIP LOCKED
+        WHERE r.fence IS NULL AND r.due_at <= %(at)s::timestamptz
+        ORDER BY r.due_at, r.delivery_id LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
     ), held AS (
         {_NEW_LEASE} FROM chosen LIMIT 1 RETURNING fence
     )
     UPDATE retries SET fence = held.fence FROM chosen, held
     WHERE retries.delivery_id = chosen.delivery_id
-    RETURNING retries.fence, retries.mailing_id, retries.provider, CAST(NULL AS bigint) AS range_id,
+    RETURNING retries.fence, retries.mailing_id, retries.provider, NULL::bigint AS range_id,
         (SELECT count(*) FROM chosen)::int AS letters,
         chosen.purpose, chosen.uncapped, chosen.key, chosen.is_probed
-""")  # noqa: S608 - constants
+"""  # noqa: S608 - constants

@@ -4,16 +4,16 @@ It reads columns, never ORM objects: an identity map would answer with what it k
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.consent.rules import Bars, Standing
-from crm.db import array, straight
 from crm.delivery.states import MailingState
 from crm.delivery.window import Recipient
+from crm.straight import array, numbers, straight
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,8 +46,10 @@ def enter_and_look(session: Session, hands: Sequence[Hand]) -> dict[int, Look]:
 
     """
     values = {
-        "ids": array(one.delivery_id for _fence, one in hands),
-        "fences": array(fence for fence, _one in hands),
+        "ids": numbers(one.delivery_id for _fence, one in hands),
+        "addresses": numbers(one.address_id for _fence, one in hands),
+        "fences": numbers(fence for fence, _one in hands),
+        "held": numbers({fence for fence, _one in hands}),
         "tokens": array(token for _fence, one in hands for token in one.tokens),
     }
     _entered, listed, seen = straight(session, (gate.ENTER, {}), (_LISTED, values), (_LOOK, values))
@@ -61,9 +63,9 @@ def _seen(row: tuple[Any, ...], one: Recipient, entries: set[tuple[bytes, str]])
         _id, state, purpose, is_live, is_there, is_blocked, grant_event_id, stop_event_id, *standing
     ) = row  # fmt: skip
     return Look(
-        mailing=MailingState(state),
+        mailing=_STATES[state],
         fenced=not is_live,
-        standing=Standing(**dict(zip(_STANDING, standing, strict=True))),
+        standing=Standing(*standing),
         bars=Bars(
             blocked=is_blocked,
             destroyed=not is_there,
@@ -74,7 +76,7 @@ def _seen(row: tuple[Any, ...], one: Recipient, entries: set[tuple[bytes, str]])
     )
 
 
-_STANDING = [field.name for field in fields(Standing)]
+_STATES = {state.value: state for state in MailingState}
 
 _LISTED = """
     SELECT token, purpose FROM suppressions
@@ -82,14 +84,18 @@ _LISTED = """
 """
 
 _LOOK = f"""
-    SELECT d.id, m.state, m.purpose, l.state = 'live',
+    WITH held AS MATERIALIZED (
+        SELECT l.fence, l.state = 'live' AS is_live, m.state, m.purpose, m.channel
+        FROM leases l JOIN mailings m ON m.id = l.mailing_id
+        WHERE l.fence = ANY(%(held)s::bigint[])
+    )
+    SELECT w.id, h.state, h.purpose, h.is_live,
            a.value IS NOT NULL AND a.destroyed_at IS NULL, a.blocked_at IS NOT NULL,
-           s.grant_event_id, s.stop_event_id, {", ".join(f"s.{name}" for name in _STANDING)}
-    FROM unnest(%(ids)s::bigint[], %(fences)s::bigint[]) AS w (id, fence)
-    JOIN leases l ON l.fence = w.fence
-    JOIN deliveries d ON d.id = w.id
-    JOIN mailings m ON m.id = d.mailing_id
-    JOIN addresses a ON a.id = d.address_id
-    LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
-        AND s.channel = m.channel
+           s.grant_event_id, s.stop_event_id, {", ".join(f"s.{name}" for name in Standing._fields)}
+    FROM unnest(%(ids)s::bigint[], %(addresses)s::bigint[], %(fences)s::bigint[])
+        AS w (id, address_id, fence)
+    JOIN held h ON h.fence = w.fence
+    JOIN addresses a ON a.id = w.address_id
+    LEFT JOIN standings s ON s.address_id = w.address_id AND s.purpose = h.purpose
+        AND s.channel = h.channel
 """  # noqa: S608 - constants

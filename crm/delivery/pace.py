@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from crm.delivery.states import Lane
+from crm.straight import straight
 
 
 def take(
@@ -65,7 +66,8 @@ def is_limited(session: Session, *, provider: str, mailing_id: int, lane: Lane) 
 
 def dry(session: Session, *, at: datetime) -> set[str]:
     """Return the names of what has no letter to give to bulk senders now, or is at rest."""
-    return set(session.scalars(_DRY, {"at": at}))
+    [rows] = straight(session, (DRY, {"at": at}))
+    return {name for (name,) in rows}
 
 
 _LIMITED = text("""
@@ -136,17 +138,16 @@ _MAKE = text(f"""
 """)  # noqa: S608 - constants
 
 DRY: Final = """
-    SELECT name FROM paces,
+    SELECT name FROM (SELECT %(at)s::timestamptz) AS now (at), paces,
         LATERAL (SELECT greatest(1, per_minute / 30),
-                        CAST(extract(epoch FROM :at - filled_at) AS float8)) AS b (brim, behind)
-    WHERE rest_step > 0 AND rest_until > :at AND rested_at <= :at + interval '10 seconds'
+                        CAST(extract(epoch FROM now.at - filled_at) AS float8)) AS b (brim, behind)
+    WHERE rest_step > 0 AND rest_until > now.at AND rested_at <= now.at + interval '10 seconds'
        OR behind >= -10
           AND least(brim, tokens + greatest(0, behind) * per_minute / 60)
               - CASE name WHEN 'relay' THEN least(brim / 10, brim - 1) ELSE 0 END < 1
 """
-"""The names of what has nothing to give to bulk senders at ``:at``, or is at rest.
+"""The names of what has nothing to give to bulk senders at ``at``, or is at rest.
 
 For the statement that leases a range: with ``dry AS (…)``, take no range ``r`` for which ``dry``
 has one of ``'relay'``, ``'provider:' || r.provider``, ``'mailing:' || r.mailing_id``.
 """
-_DRY = text(DRY)

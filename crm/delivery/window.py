@@ -8,17 +8,18 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Row, insert, select, text
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Reason
-from crm.db import array, straight
 from crm.delivery.lease import Fenced, Work
 from crm.delivery.models import Retry, Window
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.mail.refusal import Refusal
+from crm.straight import Statement, array, numbers, straight
 
 
 @dataclass(slots=True)
@@ -79,21 +80,22 @@ def write(
 
     """
     ended = _ended(results)
-    [begun] = straight(session, (_BEGIN, _sums(ended) | {"fence": work.fence}))
+    statements: list[Statement] = [(_BEGIN, _sums(ended) | {"fence": work.fence})]
+    if ended:
+        statements.append((_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}))
+    if closed:
+        statements.append((_CLOSE, {"ids": numbers(closed)}))
+    begun, *_ = straight(session, *statements)
     if not begun:
         raise Fenced(f"lease {work.fence}")
     counted, state = begun[0]
-    if ended:
-        straight(session, (_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}))
-    if closed:
-        straight(session, (_CLOSE, {"ids": array(closed)}))
     return counted, MailingState(state)
 
 
 def settle(session: Session, work: Work, lane: Lane, results: Sequence[Result]) -> None:
     """Write down results under a lease that is no more, in the transaction that ended it."""
-    columns = _columns(_ended(results))
-    straight(session, (_WRITE, columns | {"mailing_id": work.mailing_id}))
+    if ended := _ended(results):
+        straight(session, (_WRITE, _columns(ended) | {"mailing_id": work.mailing_id}))
     put_back(session, work, lane, results)
 
 
@@ -102,14 +104,13 @@ def _ended(results: Iterable[Result]) -> list[Result]:
 
 
 def _columns(ended: Sequence[Result]) -> dict[str, str]:
-    return {name: array([getattr(one, name) for one in ended]) for name, _kind in _OUTCOME}
+    columns = zip(*map(_STORED, ended), strict=True)
+    return {name: array(values) for (name, _kind), values in zip(_OUTCOME, columns, strict=True)}
 
 
 def _sums(ended: Iterable[Result]) -> dict[str, int]:
-    sums: Counter[str] = Counter()
-    for result in ended:
-        sums[result.state.value] += 1
-        sums["bounced"] += result.refusal == Refusal.NO_SUCH_ADDRESS
+    sums = Counter[str](result.state for result in ended)
+    sums["bounced"] = [result.refusal for result in ended].count(Refusal.NO_SUCH_ADDRESS)
     return {name: sums[name] for name in _SUMMED}
 
 
@@ -166,7 +167,7 @@ def take_back(
         for one in orphans
     ]
     put_back(session, work, lane, again)
-    straight(session, (_CLOSE, {"ids": array(window_ids)}))
+    straight(session, (_CLOSE, {"ids": numbers(window_ids)}))
 
 
 def open_intents(session: Session, fence: int) -> Sequence[Row[Any]]:
@@ -198,6 +199,7 @@ _OUTCOME = (
     ("reply", "varchar"),
 )
 _NAMES = ", ".join(name for name, _kind in _OUTCOME)
+_STORED = attrgetter(*(name for name, _kind in _OUTCOME))
 _WRITE = f"""
     INSERT INTO outcomes (mailing_id, {_NAMES})
     SELECT %(mailing_id)s::bigint, {_NAMES}
@@ -211,8 +213,8 @@ _CLOSE = "DELETE FROM windows WHERE id = ANY(%(ids)s::bigint[])"
 _PEOPLE = """
     SELECT d.id, made.id, d.address_id, a.value, a.kind, coalesce(c.first_name, ''),
            coalesce(c.patronymic, ''), s.confirmed_at, d.tries
-    FROM made CROSS JOIN d JOIN mailings m ON m.id = d.mailing_id
-    JOIN addresses a ON a.id = d.address_id
+    FROM made CROSS JOIN (SELECT purpose, channel FROM mailings WHERE id = %(mailing_id)s) AS m
+    CROSS JOIN d JOIN addresses a ON a.id = d.address_id
     LEFT JOIN contacts c ON c.id = d.contact_id
     LEFT JOIN standings s ON s.address_id = d.address_id AND s.purpose = m.purpose
         AND s.channel = m.channel
