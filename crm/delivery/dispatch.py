@@ -99,6 +99,7 @@ class Sender:
             holdings=[first],
         )
         voyage.run()
+        self.session.close()
         if voyage.is_stranded and self.relay is not None:
             rest_s = self.choice.away(self.relay)
             log.warning("relay away", extra={"lane": self.lane.value, "rest_s": rest_s})

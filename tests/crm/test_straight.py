@@ -12,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.db import engine_of_a_sender
-from crm.straight import array, finish, is_silent, numbers, straight
+from crm.straight import Statement, array, finish, is_silent, numbers, straight
 from tests.conftest import NOON
 
-COUNT = ("SELECT count(*) FROM notes", {})
+COUNT: Statement = ("SELECT count(*) FROM notes", {})
 
 
 def note(what: str) -> tuple[str, dict[str, str]]:
