@@ -37,9 +37,12 @@ class Cargo(Generic[K]):
             self.letters += 1
         return parcel, envelope
 
-    def advance(self) -> None:
-        """Let the letter behind be the one in front."""
-        self.front, self.behind = self.behind, None
+    def conclude(self, reply: Reply) -> None:
+        """End the letter in front by the answer to its dot; the one behind comes to the front."""
+        front, self.front, self.behind = self.front, self.behind, None
+        if front is not None:
+            private = front.letter.private()
+            self._dock.end(front, judged(reply, stage=Stage.DOT, private=private))
 
     def end(self, verdict: Verdict) -> None:
         """End the letter in front, if there is one."""

@@ -136,8 +136,7 @@ class Carrier(Speaker[K], Generic[K]):
 
     def _sail_on(self, text: bytes) -> None:
         """Do at once what the four good answers would do one by one."""
-        self._cargo.end(self._cargo.judge(Reply(250, (text,)), Stage.DOT))
-        self._cargo.advance()
+        self._cargo.conclude(Reply(250, (text,)))
         self._questions.due = ()
         self._offer()
 
@@ -169,8 +168,7 @@ class Carrier(Speaker[K], Generic[K]):
         """Take the answer to the dot."""
         if reply.code // 100 == 3:
             raise Garbled
-        self._cargo.end(self._cargo.judge(reply, Stage.DOT))
-        self._cargo.advance()
+        self._cargo.conclude(reply)
         self._state = State.ENVELOPE
         if reply.code == 421:
             self._lose(told(Lost()))
