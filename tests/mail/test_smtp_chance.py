@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from crm.mail.smtp import Kind, Stage, Verdict
 from tests.mail.hostile import Gone, Script, Visit, listening, well_behaved
 from tests.mail.visitor import (
+    PADDING,
     deliver,
     fleet_to,
     letters,
@@ -81,10 +82,16 @@ def refused_by_the_server(verdict: Verdict) -> bool:
     extension=st.sampled_from([b"PIPELINING", b"PIPELINING", b"HELP"]),
     dropped=st.sets(st.integers(0, COUNT - 1), max_size=4),
     size=st.integers(1, 3),
+    padding=st.sampled_from([b"", b"x" * 9000 + b"\r\n", PADDING]),
     narrowly=st.booleans(),
 )
 def test_what_the_server_got_and_what_is_said_of_it_agree(
-    visits: list[list[Act]], extension: bytes, dropped: set[int], size: int, narrowly: bool
+    visits: list[list[Act]],
+    extension: bytes,
+    dropped: set[int],
+    size: int,
+    padding: bytes,
+    narrowly: bool,
 ) -> None:
     scripts = [moody(acts, extension) for acts in visits]
     with pytest.MonkeyPatch.context() as patch:
@@ -96,7 +103,7 @@ def test_what_the_server_got_and_what_is_said_of_it_agree(
             listening(*scripts, well_behaved(extension)) as server,
             fleet_to(server, size, patience_s=PATIENCE_S) as fleet,
         ):
-            ends = deliver(fleet, letters(COUNT, body=b"x" * 9000 + b"\r\n"), drop=dropped)
+            ends = deliver(fleet, letters(COUNT, body=padding), drop=dropped)
         complete = Counter(numbers(server.bodies))
         server.faults.clear()
     assert set(complete.values()) <= {1}

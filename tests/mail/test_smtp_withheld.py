@@ -11,6 +11,7 @@ from crm.mail.smtp import Kind, Stage
 from crm.mail.smtp.pipe import Pipe
 from tests.mail.hostile import Visit, listening, well_behaved
 from tests.mail.visitor import (
+    PADDING,
     deliver,
     fleet_to,
     hurry,
@@ -143,7 +144,18 @@ def test_a_kernel_that_does_not_take_a_body_whole_is_not_asked_to_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     ends: list[bytes | OSError] = []
-    scripts = watched_to_the_end(ends), well_behaved(b"PIPELINING")
+    has_flowed = threading.Event()
+
+    def expects_the_body_first(visit: Visit) -> None:
+        visit.greet(b"PIPELINING")
+        visit.envelope()
+        visit.some_body(len(letter(2).body))
+        has_flowed.set()
+        visit.body()
+        visit.send(OK)
+        visit.serve()
+
+    scripts = watched_to_the_end(ends), expects_the_body_first
     with listening(*scripts) as server, fleet_to(server) as fleet:
         with seen(monkeypatch) as socks:
             fleet.hand_in(1, FULL)
@@ -151,9 +163,8 @@ def test_a_kernel_that_does_not_take_a_body_whole_is_not_asked_to_again(
         fleet.hand_in(2, letter(2))
         socks[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
         assert not fleet.dot(1)
-        server.over.wait(0.1)
         until_ready(fleet, {2})
-        server.over.wait(0.1)
+        assert has_flowed.wait(1)
         assert fleet.dot(2)
         verdicts = deliver(fleet, {3: FULL}, also=(1, 2))
         assert kinds(verdicts) == {1: Kind.NOT_HANDED_OVER, 2: Kind.ACCEPTED, 3: Kind.ACCEPTED}
@@ -183,6 +194,15 @@ def test_a_body_counts_as_handed_over_from_the_last_octet_of_its_dot(
         assert ends[1].kind is (Kind.ACCEPTED if short >= 0 else Kind.NOT_HANDED_OVER)
         assert ends[2].kind is Kind.ACCEPTED
         assert numbers(server.bodies) == ([1, 2] if short >= 0 else [2])
+
+
+def test_small_and_large_bodies_take_turns_on_a_line() -> None:
+    sizes = [b"", PADDING, b"", b"", PADDING, PADDING, b""]
+    cargo = {number: letter(number, body=size) for number, size in enumerate(sizes)}
+    with listening(well_behaved(b"PIPELINING")) as server, fleet_to(server) as fleet:
+        ends = deliver(fleet, cargo)
+        assert set(kinds(ends).values()) == {Kind.ACCEPTED}
+        assert server.bodies == [each.body for each in cargo.values()]
 
 
 @pytest.mark.parametrize("segment", [0, 1220, 536, 216])
