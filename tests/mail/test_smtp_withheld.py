@@ -3,13 +3,12 @@
 import socket
 import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
-from crm.mail.smtp import Kind, Stage
+from crm.mail.smtp import Kind, Letter, Stage
 from crm.mail.smtp.pipe import Pipe
-from tests.mail.hostile import Visit, listening, well_behaved
+from tests.mail.hostile import Script, Visit, listening, well_behaved
 from tests.mail.visitor import (
     PADDING,
     deliver,
@@ -18,6 +17,7 @@ from tests.mail.visitor import (
     kinds,
     letter,
     letters,
+    narrow,
     numbers,
     seen,
     until_ready,
@@ -107,7 +107,7 @@ def test_a_reset_between_354_and_the_dot_loses_nothing(turns: bool) -> None:
         assert numbers(server.bodies) == [2]
 
 
-def watched_to_the_end(ends: list[bytes | OSError]) -> Callable[[Visit], None]:
+def watched_to_the_end(ends: list[bytes | OSError]) -> Script:
     """Return the script of a server that notes all that comes after 354, and how it ends."""
 
     def script(visit: Visit) -> None:
@@ -120,6 +120,21 @@ def watched_to_the_end(ends: list[bytes | OSError]) -> Callable[[Visit], None]:
             except OSError as fault:
                 ends.append(fault)
                 return
+
+    return script
+
+
+def given_the_body_first(one: Letter, has_flowed: threading.Event) -> Script:
+    """Return the script of a server that gets a body before its dot, and says so."""
+
+    def script(visit: Visit) -> None:
+        visit.greet(b"PIPELINING")
+        visit.envelope()
+        visit.some_body(len(one.body))
+        has_flowed.set()
+        visit.body()
+        visit.send(OK)
+        visit.serve()
 
     return script
 
@@ -145,17 +160,7 @@ def test_a_kernel_that_does_not_take_a_body_whole_is_not_asked_to_again(
 ) -> None:
     ends: list[bytes | OSError] = []
     has_flowed = threading.Event()
-
-    def expects_the_body_first(visit: Visit) -> None:
-        visit.greet(b"PIPELINING")
-        visit.envelope()
-        visit.some_body(len(letter(2).body))
-        has_flowed.set()
-        visit.body()
-        visit.send(OK)
-        visit.serve()
-
-    scripts = watched_to_the_end(ends), expects_the_body_first
+    scripts = watched_to_the_end(ends), given_the_body_first(letter(2), has_flowed)
     with listening(*scripts) as server, fleet_to(server) as fleet:
         with seen(monkeypatch) as socks:
             fleet.hand_in(1, FULL)
@@ -174,6 +179,19 @@ def test_a_kernel_that_does_not_take_a_body_whole_is_not_asked_to_again(
         assert isinstance(ends.pop(), ConnectionResetError)
         heard = b"".join(end for end in ends if isinstance(end, bytes))
         assert FULL.body.startswith(heard)
+
+
+def test_where_a_kernel_has_little_room_bodies_are_not_withheld(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    narrow(monkeypatch)
+    has_flowed, one = threading.Event(), letter(1, body=b"x" * 2000 + b"\r\n")
+    with listening(given_the_body_first(one, has_flowed)) as server, fleet_to(server) as fleet:
+        fleet.hand_in(1, one)
+        until_ready(fleet, {1})
+        assert has_flowed.wait(1)
+        assert server.bodies == []
+        assert kinds(deliver(fleet, {}, also=(1,))) == {1: Kind.ACCEPTED}
 
 
 @pytest.mark.parametrize("short", range(-3, 3))
