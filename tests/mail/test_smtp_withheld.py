@@ -194,6 +194,33 @@ def test_where_a_kernel_has_little_room_bodies_are_not_withheld(
         assert kinds(deliver(fleet, {}, also=(1,))) == {1: Kind.ACCEPTED}
 
 
+@pytest.mark.parametrize(
+    ("last", "kind"),
+    [
+        (b"", Kind.UNCERTAIN),
+        (b"55", Kind.UNCERTAIN),
+        (b"552 5.3.4 Too big\r\n", Kind.REJECTED),
+        (b"421 4.3.2 Closing\r\n", Kind.LATER),
+    ],
+)
+def test_a_server_that_stops_in_the_middle_of_a_small_body_has_its_dot_coming(
+    last: bytes, kind: Kind
+) -> None:
+    def stops(visit: Visit) -> None:
+        visit.greet(b"PIPELINING")
+        visit.envelope()
+        visit.sock.recv(500)
+        visit.send(last)
+        visit.sock.shutdown(socket.SHUT_WR)
+        visit.server.over.wait(0.2)
+
+    with listening(stops, well_behaved()) as server, fleet_to(server) as fleet:
+        ends = deliver(fleet, {1: FULL, 2: letter(2)})
+        assert (ends[1].kind, ends[1].stage) == (kind, Stage.DOT)
+        assert ends[2].kind is Kind.ACCEPTED
+        assert numbers(server.bodies) == [2]
+
+
 @pytest.mark.parametrize("short", range(-3, 3))
 def test_a_body_counts_as_handed_over_from_the_last_octet_of_its_dot(
     short: int, monkeypatch: pytest.MonkeyPatch

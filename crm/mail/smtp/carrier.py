@@ -8,7 +8,8 @@ call: one call less for us, and for the server one waking less. What is promised
 letter is handed over when the kernel has its dot, which the server may get at any time from then
 on, and never before. That the kernel takes all of it is certain enough to build upon: the server
 has answered whatever was sent, so its room is empty, and large enough by far (`Pipe.gulp`). Where
-it did not, the line is cut before the dot is whole, and the fleet withholds no bodies any more.
+it does not, the line is cut with the dot not whole, and the fleet withholds no bodies any more.
+The price: a server lost in the middle of a small body has its dot coming; that is uncertain.
 """
 
 import re
