@@ -96,11 +96,7 @@ class Allowance:
         self, session: Session, work: Work, recipients: Sequence[Recipient], *, at: datetime
     ) -> list[Result]:
         """Return the ends of those who get no letter now, and reserve the day of the others."""
-        resting = {
-            one.delivery_id: until
-            for one in recipients
-            if (until := self._domains.get(_domain(one))) is not None and until > at
-        }
+        resting = self._resting(recipients, at=at) if self._domains else {}
         asking = [one.delivery_id for one in recipients if one.delivery_id not in resting]
         capped: set[int] = set()
         if work.purpose is Purpose.MARKETING and not work.uncapped:
@@ -115,6 +111,14 @@ class Allowance:
             for one in recipients
             if one.delivery_id in resting or one.delivery_id in capped
         ]
+
+    def _resting(self, recipients: Sequence[Recipient], *, at: datetime) -> dict[int, datetime]:
+        """Return until when the letters wait whose domain rests, by delivery."""
+        return {
+            one.delivery_id: until
+            for one in recipients
+            if (until := self._domains.get(_domain(one))) is not None and until > at
+        }
 
     def _is_free(self, session: Session, work: Work, lane: Lane) -> bool:
         asked = (work.provider, work.mailing_id)

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, text
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
-from sqlalchemy.types import BigInteger
 
 from crm.clinic.models import Clinic
 from crm.delivery.pacing_models import PromotionalDay
+from crm.straight import numbers, straight
 
 MONTH: Final = timedelta(days=30)
 
@@ -46,13 +45,14 @@ def reserve(session: Session, delivery_ids: Collection[int], *, on: date, caps: 
     if not caps.one_a_day and not caps.per_month:
         return set()
     values = {
-        "ids": list(delivery_ids),
+        "ids": numbers(delivery_ids),
         "on": on,
         "since": on - MONTH,
         "one_a_day": caps.one_a_day,
         "per_month": caps.per_month,
     }
-    return set(session.scalars(_RESERVE, values))
+    [capped] = straight(session, (_RESERVE, values))
+    return {delivery_id for (delivery_id,) in capped}
 
 
 def forget(session: Session, *, on: date) -> None:
@@ -60,24 +60,25 @@ def forget(session: Session, *, on: date) -> None:
     session.execute(delete(PromotionalDay).where(PromotionalDay.on <= on - MONTH))
 
 
-_RESERVE = text("""
+_RESERVE = """
     WITH letters AS (
         SELECT id, address_id,
             (SELECT count(*) FROM promotional_days p
-             WHERE p.address_id = d.address_id AND p."on" > :since AND p."on" <> :on
+             WHERE p.address_id = d.address_id AND p."on" > %(since)s AND p."on" <> %(on)s
                AND p.delivery_id <> d.id) AS days,
             (SELECT delivery_id FROM promotional_days p
-             WHERE p.address_id = d.address_id AND p."on" = :on) AS todays
-        FROM deliveries d WHERE id = ANY(:ids)
+             WHERE p.address_id = d.address_id AND p."on" = %(on)s) AS todays
+        FROM deliveries d WHERE id = ANY(%(ids)s::bigint[])
     ), booked AS (
         INSERT INTO promotional_days (address_id, "on", delivery_id)
-        SELECT address_id, :on, id FROM letters
-        WHERE todays IS NULL AND (:per_month = 0 OR days < :per_month) ORDER BY address_id
+        SELECT address_id, %(on)s, id FROM letters
+        WHERE todays IS NULL AND (%(per_month)s = 0 OR days < %(per_month)s) ORDER BY address_id
         ON CONFLICT DO NOTHING RETURNING delivery_id
     )
     SELECT id FROM letters
-    WHERE :per_month > 0 AND days >= :per_month
-       OR :one_a_day AND todays IS DISTINCT FROM id AND id NOT IN (SELECT delivery_id FROM booked)
-""").bindparams(bindparam("ids", type_=ARRAY(BigInteger)))
+    WHERE %(per_month)s > 0 AND days >= %(per_month)s
+       OR %(one_a_day)s AND todays IS DISTINCT FROM id
+          AND id NOT IN (SELECT delivery_id FROM booked)
+"""
 """Days are counted address by address, so that no plan made while the table was small reads all
 of it."""

@@ -128,11 +128,13 @@ class Voyage:
 
     def _hand_in(self) -> None:
         """Hand in what there is room for, at the relay and at each provider."""
+        if self.is_barred:
+            return
         for holding in self.holdings:
             bound = self.allowance.connections(holding.work.provider)
-            while holding.supply and self.crossing.fleet.room and not self.is_barred:
-                if self.crossing.under_way(holding.work.provider) >= bound:
-                    break
+            free = bound - self.crossing.under_way(holding.work.provider)
+            wanted = min(len(holding.supply), self.crossing.fleet.room, max(0, free))
+            for _ in range(int(wanted)):
                 self.crossing.hand_in(holding, holding.supply.popleft())
 
     def _fetch(self) -> bool:
