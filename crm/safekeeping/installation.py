@@ -23,6 +23,7 @@ from crm.safekeeping import folder
 from crm.safekeeping.models import Installation
 from crm.safekeeping.reading import Tails
 from crm.safekeeping.rules import Found, Hold, Identity, Marks, Why, disagreement
+from crm.straight import straight
 
 log = logging.getLogger(__name__)
 
@@ -98,19 +99,14 @@ def agree(session: Session, settings: Settings, *, at: datetime) -> bool:
 
 def look(session: Session) -> Found:
     """Return what the database says of itself."""
-    row = session.execute(_WITH_SYSTEM if _tells_system(session) else _WITHOUT).one()
+    [[row]] = straight(session, (_WITH_SYSTEM if _tells_system(session) else _WITHOUT, {}))
+    key, epoch, database, system, fence, window, delivery, event, newest_at = row
     return Found(
-        key=None if row.key is None else row.key.hex,
-        epoch=row.epoch or 0,
-        system=None if row.system is None else str(row.system),
-        database=row.database,
-        marks=Marks(
-            fence=row.fence,
-            window=row.window,
-            delivery=row.delivery,
-            event=row.event,
-            at=row.newest_at,
-        ),
+        key=None if key is None else key.hex,
+        epoch=epoch or 0,
+        system=None if system is None else str(system),
+        database=database,
+        marks=Marks(fence=fence, window=window, delivery=delivery, event=event, at=newest_at),
     )
 
 
@@ -199,5 +195,5 @@ _LOOK = """
     LEFT JOIN installation i ON true
     WHERE d.datname = current_database()
 """
-_WITH_SYSTEM = text(_LOOK.format(system="(SELECT system_identifier FROM pg_control_system())"))
-_WITHOUT = text(_LOOK.format(system="NULL"))
+_WITH_SYSTEM = _LOOK.format(system="(SELECT system_identifier FROM pg_control_system())")
+_WITHOUT = _LOOK.format(system="NULL")
