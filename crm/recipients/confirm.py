@@ -10,7 +10,8 @@ from crm.current import settings
 from crm.db import session
 from crm.errors import InvalidToken
 from crm.recipients import service
-from crm.recipients.unsubscribe import away, evidence, masked
+from crm.recipients.unsubscribe import evidence, masked
+from crm.web import refusals
 from crm.web.ending import roll_back
 
 
@@ -18,9 +19,9 @@ def confirm(token: str) -> Response:
     """Show what would be confirmed; on POST confirm it."""
     try:
         return _act(_event(token))
-    except SQLAlchemyError:
+    except SQLAlchemyError as error:
         roll_back()
-        return away()
+        return refusals.give_way(error)
 
 
 def _act(event_id: int) -> Response:

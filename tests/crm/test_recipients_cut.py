@@ -13,12 +13,19 @@ from sqlalchemy.orm import Session
 
 from crm.app import create_app
 from crm.config import Settings
+from crm.consent.rules import Act
 from crm.contacts.models import Address
 from crm.db import db
 from crm.safekeeping.journal import Journal
 from tests.conftest import NOON, closing_its_connections
-from tests.crm.test_recipients import holding, way_out
-from tests.factories import a_clinic, a_member_of_staff, many_willing_contacts
+from tests.crm.test_recipients import confirming, holding, way_out
+from tests.factories import (
+    a_clinic,
+    a_member_of_staff,
+    an_email,
+    an_event,
+    many_willing_contacts,
+)
 
 pytestmark = pytest.mark.usefixtures("time")
 CUT = "SELECT pg_terminate_backend(:pid, 5000)"
@@ -40,7 +47,8 @@ def site(settings: Settings, session: Session) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def links(session: Session) -> Iterator[str]:
+def links(session: Session, site: Flask) -> Iterator[str]:
+    """The ways out of the people there: each is cut once."""
     return iter([way_out(found) for found in session.scalars(select(Address.id))])
 
 
@@ -121,6 +129,17 @@ def test_it_may_go_away_when_the_journal_could_not_be_written(
             answer = site.test_client().post(next(links))
         assert cut.words >= turn, "of the barrier, of the journal, of the end"
         assert answer.status_code == (202 if turn == 1 else 200)
+
+
+def test_a_confirmation_that_cannot_be_stored_is_not_called_a_refusal(
+    settings: Settings, session: Session
+) -> None:
+    link = confirming(an_event(session, Act.ASKED, an_email(session)))
+    away = create_app(replace(settings, database_url=NOWHERE, testing=False))
+    with closing_its_connections(away):
+        answer = away.test_client().post(link)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert NOT_STORED not in answer.text
 
 
 @pytest.mark.parametrize("path", ["/", "/u/nobody", "/f/appointment"])
