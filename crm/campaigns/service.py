@@ -147,9 +147,13 @@ def resume(
 def stop(
     session: Session, campaign: Campaign, mailing: Mailing, *, staff_id: int, at: datetime
 ) -> None:
-    """Stop the mailing for good. Raises WrongState. After the commit comes ``gate.barrier``."""
-    delivery.stop(session, mailing.id, at=at)
-    _note(session, "campaign.stopped", campaign, mailing, staff_id=staff_id, at=at)
+    """Stop the mailing for good, and what sends its letters again. Raises WrongState.
+
+    After the commit comes ``gate.barrier``.
+    """
+    for mailing_id in delivery.stop(session, mailing.id, at=at):
+        stopped = delivery.find(session, mailing_id)
+        _note(session, "campaign.stopped", campaign, stopped, staff_id=staff_id, at=at)
 
 
 def send_overdue(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:

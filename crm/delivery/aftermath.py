@@ -34,6 +34,8 @@ class Aftermath:
     accepted_at: set[str] = field(default_factory=set)
     """Destinations that took a letter."""
     refusals: Counter[Refusal] = field(default_factory=Counter)
+    replies: dict[Refusal, str] = field(default_factory=dict)
+    """By refusal, the last words of it."""
     hold: str | None = None
     """Why the mailing is to wait for a person."""
 
@@ -91,8 +93,9 @@ class Aftermath:
         woken = sorted(self.accepted_at.intersection(rests))
         if woken:
             rest.wake(session, woken, at=at)
-        counted = {(work.provider, refusal): n for refusal, n in self.refusals.items()}
-        refusals.count(session, work.mailing_id, counted, at=at)
+        refusals.count(
+            session, work.mailing_id, work.provider, self.refusals, replies=self.replies, at=at
+        )
         if self.hold:
             service.hold(session, work.mailing_id, self.hold)
 
@@ -102,6 +105,7 @@ class Aftermath:
         self.rests.clear()
         self.accepted_at.clear()
         self.refusals.clear()
+        self.replies.clear()
         self.hold = None
 
     def _not_handed_over(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
@@ -129,6 +133,7 @@ class Aftermath:
         result.state = DeliveryState.QUEUED if follows.retry_at else DeliveryState.FAILED
         result.retry_at = follows.retry_at
         self.refusals[refusal] += 1
+        self.replies[refusal] = verdict.text
         if follows.rests:
             self.rests[_destination(work, one)] = verdict.text
         if follows.bounced:

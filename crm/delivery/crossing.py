@@ -26,6 +26,8 @@ from crm.straight import finish, is_silent
 
 log = logging.getLogger(__name__)
 
+_ANSWERS = frozenset({Kind.ACCEPTED, Kind.LATER, Kind.REJECTED})
+
 
 class GateLost(Exception):  # noqa: N818 - it is what happened to the sender
     """The server has ended the session, and with it the lock that kept stops waiting."""
@@ -55,6 +57,10 @@ class Crossing:
     """Now, to within a turn."""
     aboard: dict[int, Aboard] = field(init=False, default_factory=dict)
     """By delivery."""
+    is_heard: bool = field(init=False, default=False)
+    """The relay has answered about a letter, since this was last put out."""
+    silence: str | None = field(init=False, default=None)
+    """Why no line to the relay could be opened, since this was last put out."""
     _under_way: Counter[str] = field(init=False, default_factory=Counter)
     """By provider."""
 
@@ -187,8 +193,10 @@ class Crossing:
 
     def _conclude(self, each: Aboard, verdict: Verdict) -> None:
         if self.fleet.away and verdict.kind is Kind.NOT_HANDED_OVER:
+            self.silence = verdict.text
             self.again(each.holding, each.one, after=AFTER_LOSS, reply=verdict.text)
             return
+        self.is_heard = self.is_heard or verdict.kind in _ANSWERS
         errand = each.holding.errand
         result = each.holding.aftermath.conclude(
             each.holding.work, errand.purpose, each.one, verdict, at=self.at

@@ -27,6 +27,7 @@ from crm.delivery.vigil import Vigil
 from crm.delivery.voyage import Voyage
 from crm.errors import later
 from crm.mail.smtp import Fleet, Relay
+from crm.relays import absence
 from crm.relays.choice import Choice
 from crm.relays.service import usable
 from crm.safekeeping import installation, journal
@@ -72,6 +73,8 @@ class Sender:
     retries_first: bool = field(init=False, default=True)
     barred_until: float = field(init=False, default=0.0)
     relays_fresh_until: float = field(init=False, default=0.0)
+    good_news_at: float = field(init=False, default=0.0)
+    """When it may be written down again that the relay answers."""
 
     def __post_init__(self) -> None:
         self.choice = Choice(
@@ -105,6 +108,7 @@ class Sender:
             log.warning("relay away", extra={"lane": self.lane.value, "rest_s": rest_s})
         elif self.relay is not None:
             self.choice.back(self.relay)
+        self._tell(crossing)
         if voyage.is_barred:
             self.barred_until = time.monotonic() + BARRED_S
         if voyage.is_broken:
@@ -163,6 +167,25 @@ class Sender:
         if time.monotonic() >= self.relays_fresh_until:
             self.choice.offer(try_once(self.session, self._usable, self.choice.relays))
             self.relays_fresh_until = time.monotonic() + FRESH_S
+            if self.crossing is not None:
+                self._tell(self.crossing)
+
+    def _tell(self, crossing: Crossing) -> None:
+        """Write down for people what was found out of the relay; good news once in FRESH_S."""
+        relay, silence, is_heard = self.relay, crossing.silence, crossing.is_heard
+        crossing.silence, crossing.is_heard = None, False
+        is_news = is_heard and time.monotonic() >= self.good_news_at
+        if relay is None or not (silence or is_news):
+            return
+        self.good_news_at = 0.0 if silence else time.monotonic() + FRESH_S
+        try_once(self.session, lambda: self._write_down(relay, silence, is_heard=is_heard), None)
+
+    def _write_down(self, relay: Relay, silence: str | None, *, is_heard: bool) -> None:
+        if is_heard:
+            absence.end(self.session, relay)
+        if silence:
+            absence.begin(self.session, relay, because=silence, at=self.now())
+        self.session.commit()
 
     def _usable(self) -> Sequence[Relay]:
         relays = usable(self.session, self.settings)

@@ -29,6 +29,8 @@ RESTS: Final = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4))
 RELAY: Final = "relay"
 _TRIED_AGAIN: Final = frozenset({Refusal.GREYLISTED, Refusal.RATE_LIMITED, Refusal.UNAVAILABLE})
 """Whatever the code: ``550 too many messages, try later`` is no end."""
+ABOUT_US: Final = frozenset({Refusal.POLICY, Refusal.OUR_FAULT})
+"""What says something of the sender or the letter, and nothing of a person."""
 _CLOSING: Final = 421
 
 
@@ -43,7 +45,7 @@ class Consequence:
     bounced: bool = False
     """Record ``Act.BOUNCED`` for the address: it gets nothing any more, reminders included."""
     alarms: bool = False
-    """Tell staff: the refusal is about us."""
+    """Staff are told (``refusals.about_us``): the refusal is about us."""
 
 
 def after(refusal: Refusal, tries: int, *, code: int | None, at: datetime) -> Consequence:
@@ -63,7 +65,7 @@ def after(refusal: Refusal, tries: int, *, code: int | None, at: datetime) -> Co
         retry_at=at + pauses[tries - 1] if again else None,
         rests=refusal is Refusal.RATE_LIMITED or _hung_up(refusal, code),
         bounced=refusal is Refusal.NO_SUCH_ADDRESS,
-        alarms=refusal in (Refusal.POLICY, Refusal.OUR_FAULT),
+        alarms=refusal in ABOUT_US,
     )
 
 

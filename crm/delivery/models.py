@@ -44,6 +44,7 @@ class Mailing(Base, kw_only=True):
     __tablename__ = "mailings"
     __table_args__ = (
         Index("ix_mailings_open", "state", "due_at", postgresql_where=text("state <> 'finished'")),
+        Index(None, "resends_id", postgresql_where=text("resends_id IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)

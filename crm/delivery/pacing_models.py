@@ -70,6 +70,8 @@ class RefusalCount(Base, kw_only=True):
     on: Mapped[date] = mapped_column(primary_key=True)
     refusal: Mapped[Refusal] = mapped_column(primary_key=True)
     letters: Mapped[int]
+    reply: Mapped[str | None] = mapped_column(String(200), default=None)
+    """The last one, addresses masked."""
 
 
 class PromotionalDay(Base, kw_only=True):

@@ -1,7 +1,10 @@
 """What refusals leave behind: counts for a provider's warm-up, and a stop for an address."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import groupby
+from operator import attrgetter
 
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import insert
@@ -10,6 +13,7 @@ from sqlalchemy.orm import Session
 from crm.consent.ledger import Matter, Origin, record
 from crm.consent.rules import Act, Channel, Purpose
 from crm.contacts.models import Address
+from crm.delivery.manners import ABOUT_US
 from crm.delivery.models import Delivery
 from crm.delivery.pacing_models import RefusalCount
 from crm.mail.refusal import Refusal
@@ -18,11 +22,23 @@ from crm.mail.refusal import Refusal
 def count(
     session: Session,
     mailing_id: int,
-    refused: Mapping[tuple[str, Refusal], int],
+    provider: str,
+    refused: Mapping[Refusal, int],
     *,
+    replies: Mapping[Refusal, str],
     at: datetime,
 ) -> None:
-    """Add a window's refusals, by provider and kind. Costs nothing where there were none."""
+    """Add refusals of letters to one provider, by kind. Costs nothing where there were none.
+
+    Args:
+        session: flushed, not committed.
+        mailing_id: the letters' mailing.
+        provider: where they went.
+        refused: how many of each kind.
+        replies: the last words of each kind, addresses masked.
+        at: now.
+
+    """
     rows = [
         {
             "mailing_id": mailing_id,
@@ -30,8 +46,9 @@ def count(
             "on": at.date(),
             "refusal": refusal,
             "letters": letters,
+            "reply": replies.get(refusal, "")[:200] or None,
         }
-        for (provider, refusal), letters in sorted(refused.items())
+        for refusal, letters in sorted(refused.items())
     ]
     if not rows:
         return
@@ -39,7 +56,10 @@ def count(
     session.execute(
         added.on_conflict_do_update(
             index_elements=["mailing_id", "provider", "on", "refusal"],
-            set_={"letters": RefusalCount.letters + added.excluded.letters},
+            set_={
+                "letters": RefusalCount.letters + added.excluded.letters,
+                "reply": added.excluded.reply,
+            },
         )
     )
 
@@ -52,6 +72,50 @@ def counted(session: Session, mailing_id: int) -> dict[tuple[str, Refusal], int]
         .group_by(RefusalCount.provider, RefusalCount.refusal)
     )
     return {(provider, refusal): int(letters) for provider, refusal, letters in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AboutUs:
+    """Letters of one mailing that one provider refused because of us, in one way."""
+
+    provider: str
+    refusal: Refusal
+    letters: int
+    """Tries, of which a letter may have several."""
+    reply: str | None
+    """The last one."""
+
+
+def about_us(session: Session, mailing_id: int) -> list[AboutUs]:
+    """Return what staff are to be told of a mailing: refusals that tell nothing of a person.
+
+    A row for each provider, kind and day is read, however many letters were refused.
+    """
+    rows = session.scalars(
+        select(RefusalCount)
+        .where(RefusalCount.mailing_id == mailing_id, RefusalCount.refusal.in_(ABOUT_US))
+        .order_by(RefusalCount.provider, RefusalCount.refusal, RefusalCount.on)
+    )
+    return [
+        _together(list(days)) for _, days in groupby(rows, key=attrgetter("provider", "refusal"))
+    ]
+
+
+def about_us_since(session: Session, on: date) -> int:
+    """Return how many tries were refused because of us since a day (UTC), of all mailings."""
+    letters = select(func.sum(RefusalCount.letters))
+    since = letters.where(RefusalCount.on >= on, RefusalCount.refusal.in_(ABOUT_US))
+    return session.scalar(since) or 0
+
+
+def _together(days: list[RefusalCount]) -> AboutUs:
+    last = days[-1]
+    return AboutUs(
+        provider=last.provider,
+        refusal=last.refusal,
+        letters=sum(day.letters for day in days),
+        reply=last.reply,
+    )
 
 
 def bounced(

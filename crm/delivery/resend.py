@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Select, exists, func, select
+from sqlalchemy import ColumnElement, Select, exists, func, select, text
 from sqlalchemy.orm import Session, aliased
 
 from crm.audit.service import note
@@ -19,7 +19,8 @@ from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.errors import WrongState
 
 RESENT = "mailing.resent"
-_AT_REST = frozenset({MailingState.PAUSED, MailingState.HELD})
+AT_REST = frozenset({MailingState.PAUSED, MailingState.HELD, MailingState.STOPPED})
+"""While a mailing is in one of these, nothing of it leaves, and nothing goes again."""
 
 
 def resend(
@@ -32,8 +33,9 @@ def resend(
 ) -> Mailing | None:
     """Send uncertain letters of ``mailing`` again; return the mailing that does, already running.
 
-    A letter goes again once at most, whoever asks and however often: the row of ``mailing`` is
-    locked until the caller commits, so of two people the second finds what the first has done.
+    A letter goes again once at most, whoever asks and however often: the rows of ``mailing`` and of
+    those whose letters it sends again itself are locked until the caller commits, so of two people
+    the second finds what the first has done, and whoever stops one of them stops this too.
 
     Args:
         session: flushed, not committed.
@@ -45,12 +47,13 @@ def resend(
     Returns None, and nothing is written, where none of them is left to be sent again.
 
     Raises:
-        WrongState: it is paused or held, and what holds it up would hold up the same letter.
+        WrongState: one of them is paused, held or stopped, and it is the same letter.
 
     """
-    session.refresh(mailing, with_for_update={"key_share": True})
-    if mailing.state in _AT_REST:
-        raise WrongState(f"mailing {mailing.id} is {mailing.state.value}")
+    for state in session.scalars(_LOCK_ALL, {"mailing_id": mailing.id}):
+        if state in AT_REST:
+            raise WrongState(f"mailing {mailing.id} or the one before it is {state}")
+    session.refresh(mailing)
     left = _left(mailing.id)
     if delivery_ids is not None:
         left = left.where(Delivery.id.in_(delivery_ids))
@@ -128,3 +131,14 @@ def _copy(session: Session, mailing: Mailing, *, at: datetime) -> Mailing:
     session.add(again)
     session.flush()
     return again
+
+
+_LOCK_ALL = text("""
+    WITH RECURSIVE before AS (
+        SELECT id, resends_id FROM mailings WHERE id = :mailing_id
+        UNION SELECT m.id, m.resends_id FROM mailings m JOIN before b ON m.id = b.resends_id
+    )
+    SELECT state FROM mailings WHERE id IN (SELECT id FROM before)
+    ORDER BY id FOR NO KEY UPDATE
+""")
+"""In the order of their ids, as whoever stops them takes the locks: the first before the second."""

@@ -184,14 +184,29 @@ def resume(session: Session, mailing_id: int) -> None:
     _move(session, mailing_id, {MailingState.PAUSED, MailingState.HELD}, MailingState.RUNNING)
 
 
-def stop(session: Session, mailing_id: int, *, at: datetime) -> None:
-    """Stop a mailing for good. Raises WrongState. After the commit comes ``gate.barrier``.
+def stop(session: Session, mailing_id: int, *, at: datetime) -> list[int]:
+    """Stop a mailing for good; return its id and those of the mailings that stop with it.
 
-    Housekeeping then writes down that the rest was withheld (``close.wind_down``).
+    What sends its uncertain letters again is the same letter, and stops too. Raises WrongState.
+    After the commit comes ``gate.barrier``. Housekeeping then writes down that the rest was
+    withheld (``close.wind_down``).
     """
     unended = set(MailingState) - {MailingState.STOPPED, MailingState.FINISHED}
     _move(session, mailing_id, unended, MailingState.STOPPED)
-    session.execute(update(Mailing).where(Mailing.id == mailing_id).values(ended_at=at))
+    # Later than the row's lock: whoever was sending letters of it again has committed by now.
+    return sorted(session.scalars(_STOP_ALL, {"mailing_id": mailing_id, "at": at}))
+
+
+_STOP_ALL = text("""
+    WITH RECURSIVE stopping AS (
+        SELECT id FROM mailings WHERE id = :mailing_id
+        UNION SELECT m.id FROM mailings m JOIN stopping s ON m.resends_id = s.id
+    )
+    UPDATE mailings SET state = 'stopped', held_because = NULL, ended_at = :at
+    FROM stopping WHERE mailings.id = stopping.id
+        AND (mailings.id = :mailing_id OR mailings.state NOT IN ('stopped', 'finished'))
+    RETURNING mailings.id
+""")
 
 
 def _move(

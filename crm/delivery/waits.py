@@ -19,6 +19,8 @@ from crm.delivery.states import MailingState
 
 class Wait(StrEnum):
     QUIET_HOURS = "quiet_hours"
+    BOUNCES = "bounces"
+    """Of its first letters, which have all left (``probe``)."""
     RELAY_REST = "relay_rest"
     PROVIDER_REST = "provider_rest"
     MAILING_PACE = "mailing_pace"
@@ -37,7 +39,8 @@ class Waiting:
     provider: str | None = None
     per_minute: float | None = None
     until: datetime | None = None
-    """When a rest, the quiet hours or the first pause of a retry ends; None for a pace."""
+    """When a rest, the quiet hours, the wait for bounces or the first pause of a retry ends; None
+    for a pace."""
 
 
 def waits_for(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | None:
@@ -48,7 +51,8 @@ def waits_for(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | 
     """
     if mailing.state is not MailingState.RUNNING:
         return None
-    return _quiet(session, mailing, at=at) or _paced(session, mailing, at=at)
+    by_the_clock = _quiet(session, mailing, at=at) or _bounces(mailing, at=at)
+    return by_the_clock or _paced(session, mailing, at=at)
 
 
 def _quiet(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | None:
@@ -57,6 +61,12 @@ def _quiet(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | Non
     clinic = details(session)
     ends = quiet_until(at, ZoneInfo(clinic.zone), begin=clinic.quiet_from, end=clinic.quiet_until)
     return Waiting(kind=Wait.QUIET_HOURS, until=ends) if ends else None
+
+
+def _bounces(mailing: Mailing, *, at: datetime) -> Waiting | None:
+    until = mailing.probe_until
+    is_waiting = until is not None and until > at and not mailing.is_probed
+    return Waiting(kind=Wait.BOUNCES, until=until) if is_waiting else None
 
 
 def _paced(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | None:

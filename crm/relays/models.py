@@ -1,4 +1,4 @@
-"""What the clinic has declared of its relays, for ever: the newest of a relay counts."""
+"""What the clinic has declared of its relays, for ever; and which of them do not answer now."""
 
 from datetime import date, datetime
 
@@ -10,7 +10,7 @@ from crm.relays.rules import Bond
 
 
 class RelayDeclaration(Base, kw_only=True):
-    """Whose a relay is. The database refuses to change or delete one."""
+    """Whose a relay is: the newest counts. The database refuses to change or delete one."""
 
     __tablename__ = "relay_declarations"
     __table_args__ = (
@@ -35,3 +35,17 @@ class RelayDeclaration(Base, kw_only=True):
     note: Mapped[str] = mapped_column(String(500), default="")
     declared_at: Mapped[datetime]
     declared_by: Mapped[int] = mapped_column(ForeignKey("staff.id"))
+
+
+class RelayAbsence(Base, kw_only=True):
+    """A relay that does not answer, as senders found."""
+
+    __tablename__ = "relay_absences"
+
+    relay: Mapped[str] = mapped_column(String(262), primary_key=True)
+    """``host:port``, as ``rules.name_of`` writes it."""
+    since: Mapped[datetime]
+    tried_at: Mapped[datetime]
+    """When a sender last found it away."""
+    because: Mapped[str] = mapped_column(String(200))
+    """The wire's sentence, or that and the relay's own words behind a colon."""

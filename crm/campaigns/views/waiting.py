@@ -15,10 +15,14 @@ from crm.db import session
 from crm.delivery.models import Mailing
 from crm.delivery.providers import NAMES
 from crm.delivery.states import MailingState
+from crm.delivery.vigil import FIRST
 from crm.delivery.waits import Wait, Waiting, waits_for
 from crm.errors import later
 from crm.relays import service as relays
-from crm.relays.rules import NONE_MAY_SEND
+from crm.relays import words as relay_words
+from crm.relays.absence import absences
+from crm.relays.models import RelayAbsence
+from crm.relays.rules import NONE_MAY_SEND, name_of
 from crm.safekeeping import installation, journal
 from crm.web.filters import hour, moment, thousands
 
@@ -33,6 +37,10 @@ PULSE: Final = "crm.campaigns.pulse"
 
 SAY: Final = {
     Wait.QUIET_HOURS: later("Waits: quiet hours until %(time)s."),
+    Wait.BOUNCES: later(
+        "Waits until %(time)s for bounce letters to the first %(first)s; then it goes on by "
+        "itself, unless too many have come back."
+    ),
     Wait.RELAY_REST: later("Waits: the mail relay rests until %(time)s."),
     Wait.PROVIDER_REST: later("Waits: %(provider)s rests until %(time)s."),
     Wait.MAILING_PACE: later("Waits: limit of this mailing, %(rate)s/min."),
@@ -55,11 +63,15 @@ def sentences(
     if mailing.state is not MailingState.RUNNING or looked.ended:
         return {"barred": None, "waits": None}
     barred = _barred(settings, at=at)
-    waiting = None if barred else waits_for(session(), mailing, at=at)
-    if not barred and _nobody_sends(mailing, looked, waiting, at=at):
-        barred = str(gettext(_NOBODY))
-    waits = None if barred else _waits(mailing, looked, waiting, at=at)
-    return {"barred": barred, "waits": waits}
+    if barred:
+        return {"barred": barred, "waits": None}
+    away = _away(settings, at=at)
+    if away is not None:
+        return {"barred": None, "waits": away_in_words(away, at=at)}
+    waiting = waits_for(session(), mailing, at=at)
+    if _nobody_sends(mailing, looked, waiting, at=at):
+        return {"barred": str(gettext(_NOBODY)), "waits": None}
+    return {"barred": None, "waits": _waits(mailing, looked, waiting, at=at)}
 
 
 def _waits(
@@ -87,6 +99,14 @@ def _relays_fault(settings: Settings) -> str | None:
         return NONE_MAY_SEND
 
 
+def _away(settings: Settings, *, at: datetime) -> RelayAbsence | None:
+    """Return the absence of the preferred relay where the others are away as well."""
+    known = absences(session(), at=at)
+    usable = [name_of(relay) for relay in relays.usable(session(), settings)] if known else []
+    away = [known[name] for name in usable if name in known]
+    return away[0] if away and len(away) == len(usable) else None
+
+
 def _nobody_sends(
     mailing: Mailing, looked: Progress, waiting: Waiting | None, *, at: datetime
 ) -> bool:
@@ -98,6 +118,17 @@ def _nobody_sends(
     return cast("pulse.Pulse", current_app.extensions[PULSE]).silent(mailing.id, signs)
 
 
+def away_in_words(away: RelayAbsence, *, at: datetime) -> str:
+    """Return the sentence about a relay that does not answer."""
+    values = {
+        "relay": away.relay,
+        "since": _time(away.since, at=at),
+        "tried": _time(away.tried_at, at=at),
+        "because": relay_words.in_words(away.because),
+    }
+    return str(gettext(relay_words.AWAY, **values))
+
+
 def in_words(waiting: Waiting, *, at: datetime) -> str:
     """Return the sentence."""
     rate = waiting.per_minute or 0.0
@@ -105,10 +136,11 @@ def in_words(waiting: Waiting, *, at: datetime) -> str:
         "provider": gettext(NAMES[waiting.provider]) if waiting.provider else "",
         "time": _time(waiting.until, at=at) if waiting.until else "",
         "rate": format_decimal(rate, format="#,##0.#"),
+        "first": thousands(FIRST),
         "hourly": thousands(round(rate * 60)),
     }
     return str(gettext(SAY[waiting.kind], **values))
 
 
 def _time(until: datetime, *, at: datetime) -> str:
-    return hour(until) if until - at < _SOON else moment(until)
+    return hour(until) if abs(until - at) < _SOON else moment(until)
