@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from crm.config import Settings
 from crm.operations.findings import Finding, barriers
-from crm.operations.look import relays_of
+from crm.operations.look import away_of, relays_of
 from crm.safekeeping import installation, journal
 
 REMEMBERED_S: Final = 5.0
@@ -38,5 +38,6 @@ def _look(session: Session, settings: Settings, *, at: datetime) -> Finding | No
         journal.of(settings).trouble(),
         has_relays=relays is not None,
         usable=sum(one.refusal is None for one in relays or ()),
+        away=away_of(session, relays or (), at=at),
     )
     return next(found, None)

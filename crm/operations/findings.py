@@ -1,6 +1,6 @@
 """What is wrong, in sentences that say what to do: the first thing on the operator's page."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -9,7 +9,9 @@ from crm.delivery.states import Lane, MailingState
 from crm.errors import later
 from crm.operations.look import Look
 from crm.operations.queues import CROWDED
+from crm.relays.models import RelayAbsence
 from crm.relays.rules import NONE_MAY_SEND
+from crm.relays.words import AWAY
 from crm.safekeeping.rules import Hold
 
 SERVICE_WAITS: Final = timedelta(minutes=2)
@@ -55,6 +57,11 @@ SERVICE_LATE: Final = later(
 RELAY_RESTS: Final = later(
     "The mail relay asked for a pause: letters go on at %(time)s by themselves."
 )
+ABOUT_US: Final = later(
+    "Refusals because of us since yesterday: %(count)s. Mail providers take these letters for "
+    "unwanted, unproven or faulty; each campaign’s page quotes them. Whoever runs the server "
+    "looks with “flask --app wsgi crm doctor”."
+)
 MAILINGS_HELD: Final = later(
     "Campaigns held by the system: %(count)s. Each says why on its page, and waits for a decision."
 )
@@ -72,7 +79,7 @@ class Finding:
     """Something that is not as it should be."""
 
     say: str
-    """A msgid, filled by ``values``; a moment among them is shown as an hour."""
+    """A msgid, filled by ``values``; ``words.said`` puts moments and reasons in words."""
     values: dict[str, Any] = field(default_factory=dict)
     endpoint: str | None = None
     """The page where something can be done about it."""
@@ -84,7 +91,14 @@ def findings(look: Look) -> list[Finding]:
     """Return all that is wrong, the gravest first; empty where all is well."""
     found = [
         *_of_stops(look),
-        *barriers(look.hold, look.trouble, has_relays=look.relays is not None, usable=look.usable),
+        *barriers(
+            look.hold,
+            look.trouble,
+            has_relays=look.relays is not None,
+            usable=look.usable,
+            away=look.away,
+        ),
+        *_of_relays(look),
         *_of_programs(look),
         *_of_letters(look),
         *_of_logs(look),
@@ -93,7 +107,12 @@ def findings(look: Look) -> list[Finding]:
 
 
 def barriers(
-    hold: Hold | None, trouble: str | None, *, has_relays: bool, usable: int
+    hold: Hold | None,
+    trouble: str | None,
+    *,
+    has_relays: bool,
+    usable: int,
+    away: Sequence[RelayAbsence],
 ) -> Iterator[Finding]:
     """Yield why no letter may leave at all: what every page of the staff says, too."""
     if hold is not None:
@@ -104,6 +123,23 @@ def barriers(
         yield Finding(say=UNREADABLE, endpoint="relays.index")
     elif not usable:
         yield Finding(say=NONE_MAY_SEND, endpoint="relays.index")
+    elif len(away) == usable:
+        yield from (_away(one, kind="bad") for one in away)
+
+
+def _of_relays(look: Look) -> Iterator[Finding]:
+    if len(look.away) < look.usable:
+        yield from (_away(one, kind="wait") for one in look.away)
+
+
+def _away(one: RelayAbsence, *, kind: str) -> Finding:
+    values = {
+        "relay": one.relay,
+        "since": one.since,
+        "tried": one.tried_at,
+        "because": one.because,
+    }
+    return Finding(say=AWAY, values=values, endpoint="relays.index", kind=kind)
 
 
 def _of_stops(look: Look) -> Iterator[Finding]:
@@ -134,6 +170,10 @@ def _of_letters(look: Look) -> Iterator[Finding]:
                 endpoint="paces.index",
                 kind="wait",
             )
+    if look.about_us:
+        yield Finding(
+            say=ABOUT_US, values={"count": look.about_us}, endpoint="campaigns.index", kind="wait"
+        )
     if held := look.mailings[MailingState.HELD]:
         yield Finding(
             say=MAILINGS_HELD, values={"count": held}, endpoint="campaigns.index", kind="wait"

@@ -4,14 +4,14 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
 from crm.audit.models import Log
 from crm.clinic.service import details
 from crm.config import Settings
-from crm.delivery import rest
+from crm.delivery import refusals, rest
 from crm.delivery.pacing_models import Pace
 from crm.delivery.states import Lane, MailingState
 from crm.desk.today import midnight
@@ -21,6 +21,8 @@ from crm.operations.letters import LaneFigures
 from crm.operations.models import Worker
 from crm.operations.stop_gap import Gap
 from crm.relays import service as relays
+from crm.relays.absence import absences
+from crm.relays.models import RelayAbsence
 from crm.relays.service import Standing
 from crm.safekeeping import installation, journal
 from crm.safekeeping.rules import Hold
@@ -38,12 +40,16 @@ class Look:
     """On the journal's disk."""
     relays: list[Standing] | None
     """None: SMTP_URL cannot be read."""
+    away: list[RelayAbsence]
+    """Those of them that may be given letters and do not answer, the preferred first."""
     queues: dict[str, int] | None
     """None: the broker does not answer."""
     workers: Sequence[Worker]
     lanes: dict[Lane, LaneFigures]
     mailings: dict[MailingState, int]
     resting: list[Pace]
+    about_us: int
+    """Refusals since yesterday (UTC) that tell something of us and nothing of a person."""
     gap_today: Gap
     gap_long: Gap
     unjournalled: Backlog
@@ -80,17 +86,20 @@ class Look:
 def look(session: Session, settings: Settings, *, at: datetime) -> Look:
     """Look once. The number of statements does not depend on what is found."""
     today = midnight(details(session).zone, at=at)
+    standings = relays_of(session, settings)
     return Look(
         at=at,
         hold=installation.verdict(session, settings, at=at),
         trouble=journal.of(settings).trouble(),
         free_bytes=_free(settings),
-        relays=relays_of(session, settings),
+        relays=standings,
+        away=away_of(session, standings or (), at=at),
         queues=queues.waiting(settings.redis_url),
         workers=alive.known(session),
         lanes=letters.lanes(session, today=today, at=at),
         mailings=letters.mailings(session),
         resting=rest.resting(session, at=at),
+        about_us=refusals.about_us_since(session, (at - timedelta(days=1)).date()),
         gap_today=stop_gap.gap(session, since=today),
         gap_long=stop_gap.long_gap(session, at=at),
         unjournalled=ledgers.unjournalled(session),
@@ -104,6 +113,13 @@ def relays_of(session: Session, settings: Settings) -> list[Standing] | None:
         return relays.standings(session, settings)
     except ValueError:
         return None
+
+
+def away_of(session: Session, standings: Sequence[Standing], *, at: datetime) -> list[RelayAbsence]:
+    """Return the absences of the relays that may be given letters."""
+    known = absences(session, at=at)
+    usable = [one.name for one in standings if one.refusal is None]
+    return [known[name] for name in usable if name in known]
 
 
 def _free(settings: Settings) -> int | None:

@@ -44,6 +44,7 @@ def _letters(look: Look) -> Iterator[Metric]:
         for lane, figures in look.lanes.items()
     ]
     yield Metric("oldest_waiting_seconds", "gauge", "How long a due letter has waited.", oldest)
+    yield _one("refused_about_us", "Refusals since yesterday that are our fault.", look.about_us)
     states = [Sample(count, {"state": state.value}) for state, count in look.mailings.items()]
     yield Metric("mailings", "gauge", "Mailings that are not finished.", states)
 
@@ -83,6 +84,7 @@ def _barriers(look: Look) -> Iterator[Metric]:
     if look.free_bytes is not None:
         yield _one("journal_free_bytes", "Free on the journal's disk.", look.free_bytes)
     yield _one("relays_usable", "Relays that may be given letters.", look.usable)
+    yield _one("relays_away", "How many of these do not answer.", len(look.away))
     resting = [Sample(look.rests[what], {"of": what}) for what in RESTS]
     yield Metric("rests", "gauge", "Destinations left alone for a while.", resting)
 

@@ -15,7 +15,8 @@ from crm import clock
 from crm.clinic.service import details
 from crm.current import settings
 from crm.db import session
-from crm.relays import service
+from crm.relays import service, words
+from crm.relays.absence import absences
 from crm.relays.forms import DeclarationForm
 from crm.relays.rules import RUSSIA, Bond, Refusal
 from crm.staff.models import Staff
@@ -50,7 +51,14 @@ def index() -> ResponseReturnValue:
         found = service.standings(session(), settings())
     except ValueError:
         found = []
-    return render_template("relays/index.html", relays=found, refusal=REFUSAL, bond=BOND)
+    return render_template(
+        "relays/index.html",
+        relays=found,
+        away=absences(session(), at=clock.now()),
+        reason=words.in_words,
+        refusal=REFUSAL,
+        bond=BOND,
+    )
 
 
 @bp.route("/relays/<relay>", methods=["GET", "POST"])

@@ -11,6 +11,7 @@ from crm import clock
 from crm.campaigns import follow, rules, service, words
 from crm.campaigns.history import history, sent_again
 from crm.campaigns.models import Campaign
+from crm.campaigns.views import refused
 from crm.campaigns.views.blueprint import bp, draft_or_launched, me
 from crm.campaigns.views.certifying import certificate_of
 from crm.campaigns.views.waiting import sentences
@@ -153,5 +154,6 @@ def _figures(campaign: Campaign, mailing: Mailing) -> dict[str, object]:
         "percent": rules.percent(looked.tally.settled, looked.tally.planned),
         "pace": details(session()).letters_per_minute if is_running else 0,
         "providers": NAMES,
+        "about_us": refused.sentences(mailing.id),
         **sentences(mailing, looked, settings(), at=at),
     }
