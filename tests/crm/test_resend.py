@@ -202,11 +202,25 @@ def test_only_uncertain_letters_of_this_mailing_are_sent_again(
     assert again(session) == []
 
 
-def test_while_a_mailing_is_held_or_paused_its_letters_are_not_sent_again(
+def test_a_campaign_stopped_by_a_person_stops_all_of_it_in_that_name(
+    marketer: FlaskClient, session: Session, campaign: Campaign
+) -> None:
+    mailing_of(session, campaign).state = MailingState.RUNNING
+    session.commit()
+    marketer.post(f"/campaigns/{campaign.id}/resend", data={"all": str(UNCERTAIN)})
+    [made] = again(session)
+    marketer.post(f"/campaigns/{campaign.id}/stop")
+    assert again(session)[0].state is MailingState.STOPPED
+    assert "player-stop" in marketer.get(f"/campaigns/{campaign.id}/again/{made.id}").text
+    page = marketer.get(f"/campaigns/{campaign.id}").text
+    assert f"/campaigns/{campaign.id}/resend" not in page
+
+
+def test_while_a_mailing_is_held_paused_or_stopped_its_letters_are_not_sent_again(
     marketer: FlaskClient, session: Session, campaign: Campaign
 ) -> None:
     mailing = mailing_of(session, campaign)
-    for state in (MailingState.PAUSED, MailingState.HELD):
+    for state in (MailingState.PAUSED, MailingState.HELD, MailingState.STOPPED):
         mailing.state = state
         session.commit()
         answer = marketer.post(f"/campaigns/{campaign.id}/resend", data={"all": str(UNCERTAIN)})
