@@ -18,11 +18,15 @@ from crm.campaigns.models import Campaign
 from crm.campaigns.views import waiting
 from crm.clinic.service import details
 from crm.config import Settings
+from crm.delivery import refusals
 from crm.delivery.models import Delivery, Range, Retry
 from crm.delivery.pacing_models import Pace, ProviderManners
 from crm.delivery.rest import rest
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.delivery.vigil import COMPLAINED
+from crm.mail.refusal import Refusal
+from crm.mail.smtp import Relay
+from crm.relays import absence
 from crm.safekeeping import installation
 from crm.staff.models import Staff
 from tests.conftest import NOON, Time, closing_its_connections
@@ -132,6 +136,93 @@ def test_a_relay_at_rest_is_told(
     rest(session, "relay", because="421 later", at=NOON)
     session.commit()
     assert "Waits: the mail relay rests until 15:15." in told(marketer, running)
+
+
+def test_a_relay_out_of_reach_is_told_with_its_reason_and_its_age(
+    app: Flask, marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    now_s = [100.0]
+    app.extensions[waiting.PULSE] = pulse.Pulse(monotonic=lambda: now_s[0])
+    a_dry_bucket(session, "provider:mailru", 40)
+    away(session, "127.0.0.1", 9)
+    for _ in range(2):
+        page = told(marketer, running)
+        assert (
+            "The mail relay 127.0.0.1:9 has been out of reach since 14:50, last tried at 14:55: "
+            "Connection refused. We try again by ourselves; nothing is lost."
+        ) in page
+        assert "provider limit" not in page
+        assert "No sender is at work." not in page
+        now_s[0] += pulse.SILENT_S
+
+
+def away(session: Session, host: str, port: int) -> None:
+    for minutes in (10, 5):
+        absence.begin(
+            session,
+            Relay(host, port),
+            because="The relay could not be reached: Connection refused",
+            at=NOON - timedelta(minutes=minutes),
+        )
+    session.commit()
+
+
+def test_a_relay_out_of_reach_keeps_nothing_back_while_another_answers(
+    running: Campaign, session: Session, settings: Settings
+) -> None:
+    away(session, "127.0.0.1", 9)
+    two = replace(settings, smtp_url="smtp://127.0.0.1:9 smtp://127.0.0.1:10")
+    assert "out of reach" not in told_by_another(session, two, running)
+    away(session, "127.0.0.1", 10)
+    assert "The mail relay 127.0.0.1:9 has been" in told_by_another(session, two, running)
+
+
+def test_a_relay_that_nobody_has_tried_for_long_is_not_accused(
+    marketer: FlaskClient, running: Campaign, session: Session, time: Time
+) -> None:
+    away(session, "127.0.0.1", 9)
+    time.moves_to(NOON + timedelta(minutes=11))
+    assert "out of reach" not in told(marketer, running)
+
+
+def test_a_wait_for_bounce_letters_is_told_with_its_end(
+    marketer: FlaskClient, running: Campaign, session: Session, time: Time
+) -> None:
+    mailing_of(session, running).probe_until = NOON + timedelta(minutes=15)
+    session.commit()
+    sentence = "Waits until 15:15 for bounce letters to the first 200; then it goes on by itself"
+    assert sentence in told(marketer, running)
+    mailing_of(session, running).is_probed = True
+    session.commit()
+    assert "bounce letters" not in told(marketer, running)
+
+
+def test_what_providers_have_against_us_is_told_by_provider_with_its_last_words(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    def refused(day: int, provider: str, reply: str, kind: Refusal = Refusal.POLICY) -> None:
+        assert running.mailing_id is not None
+        refusals.count(
+            session,
+            running.mailing_id,
+            provider,
+            {kind: 2},
+            replies={kind: reply},
+            at=NOON + timedelta(days=day),
+        )
+
+    refused(0, "gmail", "5.7.26 unauthenticated")
+    refused(1, "gmail", "5.7.1 blocked")
+    refused(1, "gmail", "5.3.4 too big", Refusal.OUR_FAULT)
+    refused(0, "yandex", "5.1.1 no such user", Refusal.NO_SUCH_ADDRESS)
+    refused(0, "mailru", "4.7.0 later", Refusal.RATE_LIMITED)
+    session.commit()
+    page = told(marketer, running)
+    assert (
+        "Gmail: refused as unwanted or unproven, 4 so far, the last with “5.7.1 blocked”." in page
+    )
+    assert "Gmail: refused by a fault of ours, 2 so far, the last with “5.3.4 too big”." in page
+    assert page.count("so far, the last with") == 2
 
 
 def test_letters_to_be_tried_again_are_counted_with_the_earliest_time(

@@ -21,6 +21,7 @@ from crm.delivery.rest import rests
 from crm.delivery.states import DeliveryState, MailingState
 from crm.delivery.vigil import FIRST, NOBODY_THERE, PROBE_PAUSE, UNWANTED
 from crm.mail import verp
+from crm.mail.refusal import Refusal
 from devtools.catcher import Sink
 from tests.conftest import NOON, Time
 from tests.factories import (
@@ -146,6 +147,24 @@ def test_a_mailing_refused_by_policy_again_and_again_waits_for_a_person(
     tally = service.tally(session, mailing.id)
     assert 3 <= tally.failed < 20
     assert tally.queued == 20 - tally.failed
+
+
+def test_refusals_because_of_us_are_counted_with_their_last_words(
+    session: Session, sink: Sink, a_sender: Make
+) -> None:
+    a_willing_contact(session, email="refuse554.anna@mail.example")
+    a_willing_contact(session, email="reject550.boris@mail.example")
+    a_willing_contact(session, email="vera@mail.example")
+    mailing = a_running_mailing(session)
+    session.commit()
+    run(a_sender(size=1))
+    session.rollback()
+    [told] = refusals.about_us(session, mailing.id)
+    failed = session.scalars(select(Outcome).where(Outcome.refusal == Refusal.POLICY)).one()
+    assert (told.provider, told.refusal, told.letters) == ("other", Refusal.POLICY, 1)
+    assert told.reply == failed.reply
+    assert refusals.about_us_since(session, NOON.date()) == 1
+    assert refusals.about_us_since(session, NOON.date() + timedelta(days=1)) == 0
 
 
 def test_a_destination_that_says_too_much_rests_and_the_others_go_on(

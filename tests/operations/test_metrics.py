@@ -14,10 +14,14 @@ from sqlalchemy.orm import Session
 from crm.app import create_app
 from crm.config import Settings
 from crm.db import db
+from crm.delivery import refusals
 from crm.delivery.models import Lease, Retry
 from crm.delivery.rest import rest
 from crm.delivery.states import Lane, LeaseState, MailingState
+from crm.mail.refusal import Refusal
+from crm.mail.smtp import Relay
 from crm.operations import alive
+from crm.relays import absence
 from tests.conftest import Time, closing_its_connections
 from tests.factories import NOON, a_clinic, a_running_mailing, a_willing_contact
 
@@ -144,6 +148,23 @@ def test_processes_and_rests_are_counted(app: Flask, session: Session, time: Tim
     assert told['workers{kind="bulk"}'] == 1
     assert (told['rests{of="relay"}'], told['rests{of="domain"}']) == (1, 1)
     assert "somebodys" not in answer
+
+
+def test_relays_out_of_reach_and_refusals_because_of_us_are_counted(
+    app: Flask, session: Session, time: Time
+) -> None:
+    a_clinic(session)
+    a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    for port in (9, 4711):
+        absence.begin(session, Relay("127.0.0.1", port), because="Silence.", at=NOON)
+    refusals.count(session, mailing.id, "gmail", {Refusal.OUR_FAULT: 2}, replies={}, at=NOON)
+    session.commit()
+    told = scraped(app)
+    assert told["relays_away"] == 1, "the other is in no SMTP_URL"
+    assert told["refused_about_us"] == 2
+    time.moves_to(NOON + timedelta(hours=1))
+    assert scraped(app)["relays_away"] == 0
 
 
 def test_a_scrape_costs_the_same_whatever_there_is(

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from flask import Flask
@@ -14,13 +15,17 @@ from sqlalchemy.orm import Session
 
 from crm.config import Settings
 from crm.consent.rules import Act
+from crm.delivery import refusals
 from crm.delivery.models import Delivery, Lease, Outcome
 from crm.delivery.rest import rest
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+from crm.mail.refusal import Refusal
+from crm.mail.smtp import Relay
 from crm.operations import alive
 from crm.operations.alarm import REMEMBERED_S, Alarm
 from crm.operations.queues import CROWDED
 from crm.operations.stop_gap import PATIENCE
+from crm.relays import absence
 from crm.safekeeping import installation
 from tests.conftest import NOON, Time
 from tests.factories import a_clinic, a_running_mailing, a_willing_contact, an_event, email_of
@@ -217,6 +222,72 @@ def test_a_relay_that_nobody_declared_is_on_every_page(
     page = signed_in("admin").get("/").text
     assert STRIP in page
     assert 'href="/relays"' in page[page.index(STRIP) : page.index("<main")]
+
+
+def away(session: Session, *ports: int) -> None:
+    for port in ports:
+        absence.begin(
+            session,
+            Relay("127.0.0.1", port),
+            because="The relay's certificate was refused: certificate has expired",
+            at=NOON,
+        )
+    session.commit()
+
+
+def test_a_relay_out_of_reach_is_on_every_page(session: Session, signed_in: As) -> None:
+    away(session, 9)
+    page = shown(signed_in)
+    assert "The mail relay 127.0.0.1:9 has been out of reach since 15:00" in page
+    assert "certificate was refused: certificate has expired. We try again" in unescape(page)
+    assert "cl-note-bad" in page
+    client = signed_in("receptionist")
+    assert "127.0.0.1:9" in client.get("/").text.split("<main")[0]
+    assert "127.0.0.1:9" in signed_in("admin").get("/relays").text
+
+
+def test_one_relay_out_of_reach_of_two_is_told_to_the_operator_alone(
+    app: Flask, session: Session, settings: Settings, signed_in: As
+) -> None:
+    app.extensions["crm.settings"] = dataclasses.replace(
+        settings, smtp_url="smtp://127.0.0.1:9 smtp://127.0.0.1:10"
+    )
+    away(session, 9)
+    page = shown(signed_in)
+    assert "127.0.0.1:9 has been out of reach" in page
+    assert "cl-note-bad" not in page
+    assert STRIP not in signed_in("receptionist").get("/").text
+    away(session, 10)
+    assert "127.0.0.1:10 has been out of reach" in shown(signed_in)
+
+
+def test_a_long_absence_is_told_with_its_day(session: Session, signed_in: As, time: Time) -> None:
+    away(session, 9)
+    for minutes in range(10, 24 * 60, 10):
+        time.moves_to(NOON + timedelta(minutes=minutes))
+        absence.begin(session, Relay("127.0.0.1", 9), because="Silence.", at=time.at)
+    live(session)
+    page = " ".join(shown(signed_in).split())
+    assert "since 1 Mar 2027, 15:00, last tried at 14:50: Silence. We try" in page
+
+
+def test_refusals_because_of_us_are_told_for_a_day(
+    session: Session, signed_in: As, time: Time
+) -> None:
+    a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    refusals.count(
+        session,
+        mailing.id,
+        "gmail",
+        {Refusal.POLICY: 3, Refusal.NO_SUCH_ADDRESS: 4},
+        replies={},
+        at=NOON,
+    )
+    session.commit()
+    assert "Refusals because of us since yesterday: 3." in shown(signed_in)
+    time.moves_to(NOON + timedelta(days=2))
+    assert "Refusals because of us" not in shown(signed_in)
 
 
 def test_the_strip_looks_once_in_a_few_seconds(session: Session, settings: Settings) -> None:
