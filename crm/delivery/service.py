@@ -201,9 +201,12 @@ _STOP_ALL = text("""
     WITH RECURSIVE stopping AS (
         SELECT id FROM mailings WHERE id = :mailing_id
         UNION SELECT m.id FROM mailings m JOIN stopping s ON m.resends_id = s.id
+    ), locked AS (
+        SELECT id FROM mailings WHERE id IN (SELECT id FROM stopping)
+        ORDER BY id FOR NO KEY UPDATE
     )
     UPDATE mailings SET state = 'stopped', held_because = NULL, ended_at = :at
-    FROM stopping WHERE mailings.id = stopping.id
+    FROM locked WHERE mailings.id = locked.id
         AND (mailings.id = :mailing_id OR mailings.state NOT IN ('stopped', 'finished'))
     RETURNING mailings.id
 """)

@@ -35,6 +35,6 @@ def _sentence(one: AboutUs) -> str:
     values = {
         "provider": gettext(NAMES[one.provider]),
         "count": thousands(one.letters),
-        "reply": one.reply or "—",
+        "reply": (one.reply or "—").removesuffix("."),
     }
     return str(gettext(SAY[one.refusal], **values))
