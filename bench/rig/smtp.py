@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.rig.processes import started, wait_for
 from bench.rig.tools import postfix
+from crm.delivery.rules import LINES, SENDERS
 from devtools import ports
 
 COUNT = re.compile(rb"mesg=\s*(\d+)")
@@ -29,8 +30,9 @@ class Sink:
 
     @property
     def url(self) -> str:
-        """Return what SMTP_URL is to be."""
-        return f"smtp://{ports.LOOPBACK}:{self.port}?starttls=never"
+        """Return what SMTP_URL is to be: as many lines as two senders can use."""
+        lines = LINES * SENDERS
+        return f"smtp://{ports.LOOPBACK}:{self.port}?starttls=never&connections={lines}"
 
     def letters(self) -> int:
         """Return how many letters it has accepted so far."""

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 from crm.consent.rules import Purpose
 from crm.delivery.states import DeliveryState, Lane
 
-LINES = 32
+LINES = 64
 """Connections a bulk sender keeps at most."""
 SENDERS = 2
 """Bulk senders at work, as the worker is started: they share what a relay or a provider takes."""
-WINDOW = 64
-"""Letters taken at a time, durably: a killed sender leaves so many in doubt, and so many again that
-have dots and no answers yet."""
-RANGE_SIZE = 512
+WINDOW = 128
+"""Letters taken at a time, durably, or two for each line where that is less: a killed sender leaves
+so many in doubt, and so many again that have dots and no answers yet."""
+RANGE_SIZE = 1024
 """Deliveries leased at a time."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""

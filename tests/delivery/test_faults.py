@@ -26,7 +26,6 @@ from crm.db import db
 from crm.delivery import close, recover, service
 from crm.delivery.dispatch import Sender
 from crm.delivery.models import Delivery, Lease, Mailing, Outcome
-from crm.delivery.rules import LINES, WINDOW
 from crm.delivery.states import DeliveryState, LeaseState
 from devtools.catcher import Sink
 from tests.delivery.processes import started
@@ -41,7 +40,7 @@ from tests.factories import (
 )
 
 SENDERS = 2
-IN_HAND = 2 * WINDOW + 2 * LINES
+IN_HAND = 2 * 64 + 2 * 32
 """Letters that a sender may have taken and not settled: a window that waits, one whose answers have
 come, and on each line a letter and the next one's envelope."""
 
