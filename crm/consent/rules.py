@@ -119,7 +119,8 @@ def refusal(purpose: Purpose, standing: Standing, bars: Bars, *, at: datetime) -
     if BASIS[purpose] is Basis.REQUEST:
         return Reason.BOUNCED if _stands(standing.bounced_at, standing.confirmed_at) else None
     for name, reason in STOPS:
-        if _stands(getattr(standing, name), standing.confirmed_at):
+        stop_at = getattr(standing, name)
+        if stop_at is not None and _stands(stop_at, standing.confirmed_at):
             return reason
     if bars.suppressed:
         return Reason.SUPPRESSED

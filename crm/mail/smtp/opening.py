@@ -1,7 +1,9 @@
 """From a relay's name to a connection that may be spoken on: DNS, TCP, greeting, TLS, sign-in."""
 
 import base64
+import contextlib
 import errno
+import ipaddress
 import os
 import socket
 import ssl
@@ -120,6 +122,7 @@ def _connect_to(address: _Address) -> Talk[socket.socket]:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         _make_room(sock)
+        _hurry(sock, str(where[0]))
         code = sock.connect_ex(where)
         if code == errno.EINPROGRESS:
             yield Wait(sock, WRITE, time.monotonic() + patience.CONNECT_S)
@@ -137,6 +140,16 @@ def _make_room(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
     if hasattr(socket, "TCP_NOTSENT_LOWAT"):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _NO_LIMIT)
+
+
+def _hurry(sock: socket.socket, host: str) -> None:
+    """Let no congestion control pace what stays on this machine: BBR's timers cost 5 % of a rate.
+
+    Reno is in every Linux kernel; another system, or one that forbids it, goes its own way.
+    """
+    if ipaddress.ip_address(host).is_loopback and hasattr(socket, "TCP_CONGESTION"):
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
 
 
 def _introduce(wire: Wire) -> Talk[None]:
