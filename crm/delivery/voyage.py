@@ -46,8 +46,6 @@ SETTLE_S = 1.0
 """How long a known result waits for company before it is written down."""
 DRAIN_S = 8.0
 """How long one that was told to end waits for answers: an operator waits ten seconds."""
-GATHER_S = 0.002
-"""How long bodies that have arrived wait for others, to pass the gate together."""
 IDLE_S = 0.05
 FEED_S = 0.05
 """How long more is taken before the wire is looked at again: of a window nobody may be left."""
@@ -103,7 +101,7 @@ class Voyage:
             self._unload()
         else:
             self._feed()
-        has_moved = self.crossing.turn(wait_s=GATHER_S if fleet.ready else IDLE_S)
+        has_moved = self.crossing.turn(wait_s=0.0 if fleet.ready else IDLE_S)
         ready = len(fleet.ready)
         if ready and (not has_moved or ready >= self.crossing.size // 2):
             self.crossing.pass_gate()
