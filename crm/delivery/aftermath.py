@@ -13,9 +13,10 @@ from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose
 from crm.delivery import manners, refusals, rest, service
+from crm.delivery.door import Door, refuses_us
 from crm.delivery.lease import Work
-from crm.delivery.rules import after_doubt, after_loss
-from crm.delivery.states import DeliveryState
+from crm.delivery.rules import after_doubt, after_loss, after_trouble
+from crm.delivery.states import DeliveryState, Lane
 from crm.delivery.vigil import Vigil
 from crm.delivery.window import Recipient, Result
 from crm.mail.refusal import Refusal, classify
@@ -24,9 +25,14 @@ from crm.mail.smtp import Kind, Stage, Verdict
 
 @dataclass(slots=True, kw_only=True)
 class Aftermath:
-    """What the answers to one mailing's letters bring. ``vigil`` lives as long as its sender."""
+    """What the answers to one mailing's letters bring.
 
+    ``vigil`` and ``door`` live as long as their sender.
+    """
+
+    lane: Lane
     vigil: Vigil
+    door: Door
     bounced: list[tuple[Recipient, str]] = field(default_factory=list)
     """Whose address does not exist, and the reply that says so."""
     rests: dict[str, str] = field(default_factory=dict)
@@ -38,6 +44,18 @@ class Aftermath:
     """By refusal, the last words of it."""
     hold: str | None = None
     """Why the mailing is to wait for a person."""
+    turned_away: str | None = None
+    """The reply by which the relay refused us for now."""
+
+    @property
+    def relay_rests(self) -> bool:
+        """Return whether the relay is to be left alone: by its answers, it lets nobody in."""
+        return self.turned_away is not None and self.door.is_shut
+
+    @property
+    def has_rests(self) -> bool:
+        """Return whether anything is to rest."""
+        return bool(self.rests) or self.relay_rests
 
     def conclude(
         self, work: Work, purpose: Purpose, one: Recipient, verdict: Verdict, *, at: datetime
@@ -52,6 +70,7 @@ class Aftermath:
             enhanced=verdict.enhanced,
             reply=verdict.text,
         )
+        self.door.heed(one.delivery_id, verdict)
         match verdict.kind:
             case Kind.ACCEPTED:
                 self.accepted_at.add(_destination(work, one))
@@ -61,8 +80,8 @@ class Aftermath:
                 result.state, result.retry_at = doubt.state, doubt.retry_at
             case Kind.NOT_HANDED_OVER:
                 self._not_handed_over(result, verdict, at=at)
-            case _ if verdict.relay_wide and not _is_about_this_letter(verdict):
-                self._relay_wide(result, verdict, at=at)
+            case _ if refuses_us(verdict):
+                self._turned_away(result, verdict, at=at)
             case _:
                 self._refused(work, one, result, verdict, at=at)
         return result
@@ -77,6 +96,8 @@ class Aftermath:
         at: datetime,
     ) -> None:
         """Write down what was gathered, in the transaction of the results.
+
+        What it means for the relay is ``write_of_the_relay``'s.
 
         Args:
             session: in transaction (a).
@@ -99,6 +120,13 @@ class Aftermath:
         if self.hold:
             service.hold(session, work.mailing_id, self.hold)
 
+    def write_of_the_relay(self, session: Session, *, rests: Collection[str], at: datetime) -> None:
+        """Let the relay rest, or end that: the last of the transaction (``pace`` says why)."""
+        if self.relay_rests:
+            rest.rest(session, manners.RELAY, because=self.turned_away or "", at=at)
+        elif self.accepted_at and manners.RELAY in rests:
+            rest.wake(session, {manners.RELAY}, at=at)
+
     def clear(self) -> None:
         """Forget what was written down."""
         self.bounced.clear()
@@ -106,7 +134,7 @@ class Aftermath:
         self.accepted_at.clear()
         self.refusals.clear()
         self.replies.clear()
-        self.hold = None
+        self.hold = self.turned_away = None
 
     def _not_handed_over(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
         result.state = DeliveryState.QUEUED
@@ -117,37 +145,46 @@ class Aftermath:
             loss = after_loss(result.tries, at=at)
             result.state, result.retry_at = loss.state, loss.retry_at
 
-    def _relay_wide(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
-        """The relay refuses us, whoever the recipient: no try of this letter."""
-        loss = after_loss(1, at=at)
-        result.state, result.retry_at, result.tries = loss.state, loss.retry_at, result.tries - 1
-        if verdict.kind is Kind.REJECTED:
+    def _turned_away(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
+        """The relay refuses us, whoever the recipient.
+
+        A campaign's letters wait, for the end of a rest or for a person, and that is no try of
+        them. Nobody looks after a service letter: it is tried at its own pace, and may fail.
+        """
+        if verdict.kind is Kind.LATER:
+            self.turned_away = verdict.text
+        elif self.lane is Lane.BULK:
             self.hold = verdict.text
+        if self.lane is Lane.SERVICE:
+            self._count(result, verdict)
+            follows = after_trouble(result.tries, at=at)
+        elif self.hold or self.door.is_shut:
+            result.tries -= 1
+            follows = after_loss(1, at=at)
+        else:
+            follows = after_loss(result.tries, at=at)
+        result.state, result.retry_at = follows.state, follows.retry_at
 
     def _refused(
         self, work: Work, one: Recipient, result: Result, verdict: Verdict, *, at: datetime
     ) -> None:
-        refusal = classify(verdict.code, verdict.enhanced, verdict.text, stage=verdict.stage.value)
+        refusal = self._count(result, verdict)
         follows = manners.after(refusal, one.tries, code=verdict.code, at=at)
-        result.refusal = refusal.value
         result.state = DeliveryState.QUEUED if follows.retry_at else DeliveryState.FAILED
         result.retry_at = follows.retry_at
-        self.refusals[refusal] += 1
-        self.replies[refusal] = verdict.text
         if follows.rests:
             self.rests[_destination(work, one)] = verdict.text
         if follows.bounced:
             self.bounced.append((one, verdict.text))
         self.hold = self.hold or self.vigil.heed(work.provider, refusal)
 
+    def _count(self, result: Result, verdict: Verdict) -> Refusal:
+        refusal = classify(verdict.code, verdict.enhanced, verdict.text, stage=verdict.stage.value)
+        result.refusal = refusal.value
+        self.refusals[refusal] += 1
+        self.replies[refusal] = verdict.text
+        return refusal
+
 
 def _destination(work: Work, one: Recipient) -> str:
     return manners.destination(work.provider, (one.value or "").rpartition("@")[2])
-
-
-def _is_about_this_letter(verdict: Verdict) -> bool:
-    """Return whether a dismissal may be about the letter, or about where it goes.
-
-    Providers say "too many letters" with a 421 after RCPT; were it no try, it would never end.
-    """
-    return verdict.kind is Kind.LATER and verdict.stage not in (Stage.CONNECTION, Stage.MAIL)

@@ -64,6 +64,10 @@ class Allowance:
         session.commit()
         self._fresh_until = self.now_s() + FRESH_S
 
+    def ask_anew(self) -> None:
+        """Forget what nothing limited: something rests now."""
+        self._free.clear()
+
     def is_quiet(self, lane: Lane, *, at: datetime) -> bool:
         """Return whether these are hours in which no promotional letter leaves."""
         zone, begin, end = self._hours

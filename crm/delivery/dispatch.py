@@ -17,6 +17,7 @@ from crm.delivery import lease, service
 from crm.delivery.aftermath import Aftermath
 from crm.delivery.allowance import Allowance
 from crm.delivery.crossing import Crossing
+from crm.delivery.door import Door
 from crm.delivery.errand import Errand, prepare
 from crm.delivery.holding import Holding
 from crm.delivery.insist import insist, try_once
@@ -65,6 +66,8 @@ class Sender:
     relay: Relay | None = field(init=False, default=None)
     crossing: Crossing | None = field(init=False, default=None)
     allowance: Allowance = field(init=False)
+    door: Door = field(init=False, default_factory=Door)
+    """Of ``relay``."""
     vigils: dict[int, Vigil] = field(init=False, default_factory=dict)
     """By mailing."""
     errands: dict[int, Errand] = field(init=False, default_factory=dict)
@@ -137,7 +140,8 @@ class Sender:
         if self.lane is Lane.SERVICE or len(self.vigils) >= VIGILS:
             self.vigils.clear()
         vigil = self.vigils.setdefault(work.mailing_id, Vigil())
-        return Holding(work=work, errand=errand, lane=self.lane, aftermath=Aftermath(vigil=vigil))
+        aftermath = Aftermath(lane=self.lane, vigil=vigil, door=self.door)
+        return Holding(work=work, errand=errand, lane=self.lane, aftermath=aftermath)
 
     def _is_over(self) -> bool:
         """Return whether a voyage is to take nothing more.
@@ -158,6 +162,7 @@ class Sender:
             size = max(1, min(self.size, relay.connections // SENDERS))
             fleet: Fleet[int] = Fleet(relay, size=size, patience_s=PATIENCE_S[self.lane])
             self.crossing = Crossing(session=self.session, fleet=fleet, size=size, now=self.now)
+            self.door = self.door if relay == self.relay else Door()
             self.relay = relay
             self.allowance.relay_host = relay.host
         return self.crossing

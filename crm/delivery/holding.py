@@ -69,7 +69,8 @@ class Holding:
         work = self.work
         closed = self._closed()
         counted, state = window.write(session, work, self.results, closed=closed)
-        if counted == self._known + 1:
+        is_written_now = counted == self._known + 1
+        if is_written_now:
             window.put_back(session, work, self.lane, self.results)
             self.aftermath.write(
                 session,
@@ -87,7 +88,7 @@ class Holding:
             window.take_back(session, work, self.lane, known=known, at=at)
         recipients: list[Recipient] = []
         barred: list[Result] = []
-        if limit and not self.exhausted and state is MailingState.RUNNING:
+        if limit and not self.exhausted and state is MailingState.RUNNING and self._goes_on:
             wanted = min(limit, self.left)
             letters = allowance.letters(session, work, self.lane, wanted=wanted, at=at)
             if letters:
@@ -98,7 +99,11 @@ class Holding:
         ended = exhausted and not recipients and closed >= self._open.keys()
         if ended:
             lease.give_back(session, work.fence)
+        if is_written_now:
+            self.aftermath.write_of_the_relay(session, rests=allowance.rests, at=at)
         finish(session)
+        if self.aftermath.has_rests:
+            allowance.ask_anew()
         self._known, self.exhausted, self.ended = counted, exhausted, ended
         self.left = left
         self.aftermath.clear()
@@ -108,6 +113,11 @@ class Holding:
         self.results += barred
         gone = {result.delivery_id for result in barred}
         return [one for one in recipients if one.delivery_id not in gone]
+
+    @property
+    def _goes_on(self) -> bool:
+        """Return whether more may be taken after what was heard: a relay rests from campaigns."""
+        return self.lane is Lane.SERVICE or not self.aftermath.relay_rests
 
     def _closed(self) -> set[int]:
         """Return the windows that the results in hand complete."""

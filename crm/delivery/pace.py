@@ -2,8 +2,8 @@
 
 A bucket holds two seconds' worth of letters, and one at least, so that no outage ends in a burst.
 A statement locks a window's buckets in one order: the provider's first, which a rest in the same
-transaction may have locked before. What has no limit has no row, and two senders never wait for
-each other at it.
+transaction may have locked before, and the relay's last: a rest of the relay, too, is written after
+all of them. What has no limit has no row, and two senders never wait for each other at it.
 
 Senders' clocks may differ by ten seconds. A bucket that was filled later than that was filled by a
 clock that has been set back since: it goes on from now, and has gained nothing.
@@ -31,8 +31,9 @@ def take(
     """Take up to ``wanted`` letters out of the buckets of a window; return how many there were.
 
     A bulk letter needs room at the relay, at its provider and in its mailing, and none at rest;
-    it leaves a tenth of the relay's bucket to service letters. A service letter asks the relay
-    only, and may take a minute's worth on credit, which bulk letters then pay.
+    it leaves a tenth of the relay's bucket to service letters. A service letter asks the relay's
+    bucket only, at rest or not, and may take a minute's worth on credit, which bulk letters then
+    pay.
 
     Args:
         session: committed soon after: senders behind the same limit wait for these rows.
@@ -72,12 +73,12 @@ def dry(session: Session, *, at: datetime) -> set[str]:
 
 _LIMITED = text("""
     SELECT EXISTS (SELECT FROM clinic WHERE letters_per_minute > 0)
-        OR EXISTS (SELECT FROM paces WHERE name = 'relay' AND rest_step > 0)
         OR :bulk AND (
             EXISTS (SELECT FROM provider_manners
                     WHERE name = :provider AND (warm_up OR target_per_hour > 0))
             OR EXISTS (SELECT FROM mailings WHERE id = :mailing_id AND per_minute > 0)
-            OR EXISTS (SELECT FROM paces WHERE name = 'provider:' || :provider AND rest_step > 0)
+            OR EXISTS (SELECT FROM paces
+                       WHERE name IN ('relay', 'provider:' || :provider) AND rest_step > 0)
         )
 """)
 """Asked first: where nothing is limited, which is where it has to be fast, it is all."""
@@ -102,7 +103,7 @@ _TAKE = text(f"""
     WITH limits AS ({_LIMITS}), resting AS (
         SELECT FROM paces
         WHERE rest_until > :at AND rested_at <= :at + interval '10 seconds'
-          AND (name = 'relay' OR name = 'provider:' || :provider AND :bulk)
+          AND :bulk AND name IN ('relay', 'provider:' || :provider)
     ), lacking AS (
         SELECT FROM limits l WHERE NOT EXISTS (SELECT FROM paces WHERE name = l.name)
     ), held AS (

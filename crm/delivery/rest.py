@@ -1,6 +1,7 @@
 """Destinations that are left alone for a while: a provider, another domain, or the relay itself.
 
 A rest hinders one destination only. Its name is ``manners.destination``'s, or ``manners.RELAY``.
+The relay's holds back campaigns: service letters are few, and are tried all the same.
 """
 
 from collections.abc import Collection
@@ -22,7 +23,7 @@ def rest(session: Session, destination: str, *, because: str, at: datetime) -> N
     """Leave the destination alone for 15 minutes; the next times for an hour, for four hours.
 
     Refusals of letters that were under way already do not lengthen a rest. Let several rest in the
-    order of their names; the relay in a transaction of its own (``pace.take`` locks it last).
+    order of their names, and the relay at the end of the transaction (``pace.take`` locks it last).
     """
     steps = [pause.total_seconds() for pause in RESTS]
     values = {"name": destination, "because": because[:200], "steps": steps, "at": at}
@@ -30,7 +31,10 @@ def rest(session: Session, destination: str, *, because: str, at: datetime) -> N
 
 
 def wake(session: Session, destinations: Collection[str], *, at: datetime) -> None:
-    """Forget the steps of these destinations: after their rest, they have accepted a letter."""
+    """Forget the steps of these destinations: after their rest, they have accepted a letter.
+
+    The relay at the end of the transaction, as in ``rest``.
+    """
     over = select(Pace.name).where(
         Pace.name.in_(destinations), Pace.rest_step > 0, Pace.rest_until <= at
     )

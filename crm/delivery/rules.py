@@ -28,6 +28,7 @@ AFTER_LOSS = timedelta(seconds=30)
 """Until a letter is tried again whose connection was lost before its dot."""
 MAX_TRIES = 5
 _PAUSES = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4))
+_TROUBLES_PAUSES = (AFTER_LOSS, timedelta(minutes=15), timedelta(hours=4), timedelta(hours=12))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,20 @@ def after_loss(tries: int, *, at: datetime) -> Settled:
         return Settled(state=DeliveryState.FAILED)
     pause = AFTER_LOSS if tries == 1 else _PAUSES[tries - 2]
     return Settled(state=DeliveryState.QUEUED, retry_at=at + pause)
+
+
+def after_trouble(tries: int, *, at: datetime) -> Settled:
+    """Return what follows a try of a service letter that failed by no fault of its own.
+
+    The relay refuses us, or no letter can be printed. Whoever mends that within half a day loses
+    none; nobody looks after a single letter, so it does not wait for ever.
+
+    >>> after_trouble(5, at=datetime(2027, 3, 1)).state.value
+    'failed'
+    """
+    if tries >= MAX_TRIES:
+        return Settled(state=DeliveryState.FAILED)
+    return Settled(state=DeliveryState.QUEUED, retry_at=at + _TROUBLES_PAUSES[tries - 1])
 
 
 def after_doubt(purpose: Purpose, tries: int, *, at: datetime) -> Settled:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from crm.clinic.service import details
 from crm.consent.rules import Purpose
+from crm.delivery.manners import RELAY
 from crm.delivery.models import Mailing, Range, Retry
 from crm.delivery.pacing_models import ProviderManners
 from crm.delivery.quiet import quiet_until
@@ -41,6 +42,8 @@ class Waiting:
     until: datetime | None = None
     """When a rest, the quiet hours, the wait for bounces or the first pause of a retry ends; None
     for a pace."""
+    because: str | None = None
+    """The reply that began a rest."""
 
 
 def waits_for(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | None:
@@ -72,12 +75,16 @@ def _bounces(mailing: Mailing, *, at: datetime) -> Waiting | None:
 def _paced(session: Session, mailing: Mailing, *, at: datetime) -> Waiting | None:
     open_ranges = select(Range.provider).where(Range.mailing_id == mailing.id, ~Range.done)
     providers = set(session.scalars(open_ranges.distinct()))
-    if not providers:
-        return _retries(session, mailing)
-    names = ["relay", f"mailing:{mailing.id}", *(f"provider:{name}" for name in providers)]
+    names = [RELAY, f"mailing:{mailing.id}", *(f"provider:{name}" for name in providers)]
     rows = session.execute(_SLOW, {"names": names, "at": at}).mappings()
     found = min(rows, key=_precedence, default=None)
+    if not providers and not (found and _is_rest_of_relay(found)):
+        return _retries(session, mailing)
     return _named(session, found) if found else None
+
+
+def _is_rest_of_relay(row: RowMapping) -> bool:
+    return row["name"] == RELAY and row["rest_until"] is not None
 
 
 def _precedence(row: RowMapping) -> tuple[bool, int, float]:
@@ -95,7 +102,9 @@ def _named(session: Session, row: RowMapping) -> Waiting:
     provider = row["name"].partition(":")[2] if kind == "provider" else None
     if row["rest_until"] is not None:
         rest = Wait.PROVIDER_REST if provider else Wait.RELAY_REST
-        return Waiting(kind=rest, provider=provider, until=row["rest_until"])
+        return Waiting(
+            kind=rest, provider=provider, until=row["rest_until"], because=row["because"]
+        )
     pace = Wait(f"{kind}_pace")
     manners = session.get(ProviderManners, provider) if provider else None
     if manners and manners.warm_up and manners.per_hour < manners.target_per_hour:
@@ -109,7 +118,7 @@ def _retries(session: Session, mailing: Mailing) -> Waiting | None:
 
 
 _SLOW = text("""
-    SELECT name, per_minute,
+    SELECT name, per_minute, because,
         CASE WHEN rest_until > :at AND rested_at <= :at + interval '10 seconds'
              THEN rest_until END AS rest_until
     FROM paces,

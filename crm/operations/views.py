@@ -67,4 +67,4 @@ def _where(destination: str) -> str:
     kind, _colon, name = destination.partition(":")
     if kind == "provider":
         return str(_(providers.NAMES[name]))
-    return name if kind == "domain" else str(_("Mail relay: everything"))
+    return name if kind == "domain" else str(_("Mail relay: all campaigns"))

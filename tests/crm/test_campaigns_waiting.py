@@ -133,9 +133,12 @@ def test_a_provider_at_rest_is_told_and_stands_in_its_row(
 def test_a_relay_at_rest_is_told(
     marketer: FlaskClient, running: Campaign, session: Session
 ) -> None:
-    rest(session, "relay", because="421 later", at=NOON)
+    rest(session, "relay", because="The relay closed the connection.", at=NOON)
     session.commit()
-    assert "Waits: the mail relay rests until 15:15." in told(marketer, running)
+    assert (
+        "Waits: the mail relay takes no letters for now (The relay closed the connection), "
+        "next try at 15:15."
+    ) in told(marketer, running)
 
 
 def test_a_relay_out_of_reach_is_told_with_its_reason_and_its_age(

@@ -39,6 +39,13 @@ def clinic(session: Session) -> None:
 
 
 @pytest.fixture
+def awake(session: Session) -> None:
+    """A clinic without quiet hours."""
+    clinic = a_clinic(session)
+    clinic.quiet_until = clinic.quiet_from
+
+
+@pytest.fixture
 def a_sender(app: Flask, settings: Settings) -> Iterator[Callable[..., Sender]]:
     """``a_sender()`` is a sender of the bulk lane with a session of its own."""
     senders: list[Sender] = []

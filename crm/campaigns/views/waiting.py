@@ -41,7 +41,9 @@ SAY: Final = {
         "Waits until %(time)s for bounce letters to the first %(first)s; then it goes on by "
         "itself, unless too many have come back."
     ),
-    Wait.RELAY_REST: later("Waits: the mail relay rests until %(time)s."),
+    Wait.RELAY_REST: later(
+        "Waits: the mail relay takes no letters for now (%(because)s), next try at %(time)s."
+    ),
     Wait.PROVIDER_REST: later("Waits: %(provider)s rests until %(time)s."),
     Wait.MAILING_PACE: later("Waits: limit of this mailing, %(rate)s/min."),
     Wait.RELAY_PACE: later("Waits: limit of the mail relay, %(rate)s/min."),
@@ -138,6 +140,7 @@ def in_words(waiting: Waiting, *, at: datetime) -> str:
         "rate": format_decimal(rate, format="#,##0.#"),
         "first": thousands(FIRST),
         "hourly": thousands(round(rate * 60)),
+        "because": relay_words.in_words(waiting.because or ""),
     }
     return str(gettext(SAY[waiting.kind], **values))
 
