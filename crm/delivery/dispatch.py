@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from crm.config import Settings
-from crm.delivery import lease, service
+from crm.delivery import lease, unprinted
 from crm.delivery.aftermath import Aftermath
 from crm.delivery.allowance import Allowance
 from crm.delivery.crossing import Crossing
@@ -21,12 +21,11 @@ from crm.delivery.door import Door
 from crm.delivery.errand import Errand, prepare
 from crm.delivery.holding import Holding
 from crm.delivery.insist import insist, try_once
-from crm.delivery.lease import Work
+from crm.delivery.lease import Fenced, Work
 from crm.delivery.rules import LINES, PATIENCE_S, SENDERS, WINDOW
 from crm.delivery.states import Lane
 from crm.delivery.vigil import Vigil
 from crm.delivery.voyage import Voyage
-from crm.errors import later
 from crm.mail.smtp import Fleet, Relay
 from crm.relays import absence
 from crm.relays.choice import Choice
@@ -39,9 +38,6 @@ LONGEST_REST_S = {Lane.BULK: 300.0, Lane.SERVICE: 30.0}
 """How long a sender leaves a relay alone that is away: twice as long each time, at most this."""
 BARRED_S = 5.0
 """How long a sender waits for a journal that cannot be written."""
-UNPRINTABLE = later(
-    "The letter cannot be printed or signed. Tell the administrator; the server’s log says why."
-)
 VIGILS = 100
 """Mailings whose replies a sender remembers; each service letter is a mailing of its own."""
 FRESH_S = 15.0
@@ -220,7 +216,7 @@ class Sender:
         return None
 
     def _errand(self, work: Work) -> Errand | None:
-        """Return the errand; a mailing whose letter cannot be printed at all is held instead."""
+        """Return the errand; a letter that cannot be printed at all is set aside instead."""
         now = time.monotonic()
         if now >= self.errands_fresh_until:
             self.errands.clear()
@@ -234,12 +230,19 @@ class Sender:
             raise
         except Exception:
             # Whatever it is, it would meet every sender: a letter, a key or a file is broken.
-            log.exception("mailing held", extra={"mailing_id": work.mailing_id})
-            self.session.rollback()
-            service.hold(self.session, work.mailing_id, UNPRINTABLE)
-            lease.give_back(self.session, work.fence)
-            self.session.commit()
+            log.exception("letter not printed", extra={"mailing_id": work.mailing_id})
+            self._set_aside(work)
             return None
         self.session.commit()
         self.errands[work.mailing_id] = errand
         return errand
+
+    def _set_aside(self, work: Work) -> None:
+        self.session.rollback()
+        try:
+            unprinted.set_aside(self.session, work, self.lane, at=self.now())
+        except Fenced:
+            # Buried meanwhile, or set aside already by a commit whose answer was lost.
+            self.session.rollback()
+        else:
+            self.session.commit()

@@ -171,10 +171,17 @@ def pause(session: Session, mailing_id: int) -> None:
 
 
 def hold(session: Session, mailing_id: int, because: str) -> None:
-    """Pause a running mailing by the system's own decision; ``because`` is shown to staff."""
+    """Pause a running campaign by the system's own decision; ``because`` is shown to staff.
+
+    No service letter: no page shows one that is held, so nobody would ever let it go on.
+    """
     session.execute(
         update(Mailing)
-        .where(Mailing.id == mailing_id, Mailing.state == MailingState.RUNNING)
+        .where(
+            Mailing.id == mailing_id,
+            Mailing.state == MailingState.RUNNING,
+            Mailing.lane == Lane.BULK,
+        )
         .values(state=MailingState.HELD, held_because=because[:HELD_LIMIT])
     )
 

@@ -10,7 +10,7 @@ from sqlalchemy import case, select, update
 from sqlalchemy.orm import Session
 
 from crm.delivery.models import Mailing
-from crm.delivery.states import MailingState
+from crm.delivery.states import Lane, MailingState
 from crm.errors import later
 from crm.safekeeping import handed, lines
 
@@ -57,10 +57,13 @@ def remember(session: Session, windows: Sequence[Window]) -> tuple[Counter[int],
 
 
 def hold(session: Session, mailing_ids: Collection[int]) -> None:
-    """Let a person decide on each; one that was not launched in this database is overdue."""
+    """Let a person decide on each; one that was not launched in this database is overdue.
+
+    A service letter needs no decision: whoever had one is remembered, and gets no second.
+    """
     session.execute(
         update(Mailing)
-        .where(Mailing.id.in_(mailing_ids))
+        .where(Mailing.id.in_(mailing_ids), Mailing.lane == Lane.BULK)
         .values(
             state=case(
                 (Mailing.state.in_(UNLAUNCHED), MailingState.OVERDUE), else_=MailingState.HELD

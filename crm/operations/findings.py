@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from crm.delivery.states import Lane, MailingState
 from crm.errors import later
+from crm.operations.letters import LaneFigures
 from crm.operations.look import Look
 from crm.operations.queues import CROWDED
 from crm.relays.models import RelayAbsence
@@ -54,8 +55,17 @@ SERVICE_LATE: Final = later(
     "A service letter has been waiting for %(minutes)s min. Look below whether its sender is alive "
     "and the mail relay is at rest."
 )
+SERVICE_PUT_OFF: Final = later(
+    "Service letters that did not leave at the second try: %(count)s. They are tried again by "
+    "themselves, five times in all; one of the reasons: %(because)s."
+)
+SERVICE_FAILED: Final = later(
+    "Service letters that failed today, not counting addresses that do not exist: %(count)s. The "
+    "history on each person’s card says why; tell them in another way."
+)
 RELAY_RESTS: Final = later(
-    "The mail relay asked for a pause: letters go on at %(time)s by themselves."
+    "The mail relay takes no letters for now: %(because)s. Campaigns go on at %(time)s by "
+    "themselves; service letters are tried all the same."
 )
 ABOUT_US: Final = later(
     "Refusals because of us since yesterday: %(count)s. Mail providers take these letters for "
@@ -162,11 +172,12 @@ def _of_letters(look: Look) -> Iterator[Finding]:
     waits = _since(look.lanes[Lane.SERVICE].oldest_at, look.at)
     if waits > SERVICE_WAITS:
         yield Finding(say=SERVICE_LATE, values={"minutes": _minutes(waits)}, kind="wait")
+    yield from _of_service_letters(look.lanes[Lane.SERVICE])
     for one in look.resting:
         if one.name == "relay":
             yield Finding(
                 say=RELAY_RESTS,
-                values={"time": one.rest_until},
+                values={"time": one.rest_until, "because": one.because or ""},
                 endpoint="paces.index",
                 kind="wait",
             )
@@ -178,6 +189,14 @@ def _of_letters(look: Look) -> Iterator[Finding]:
         yield Finding(
             say=MAILINGS_HELD, values={"count": held}, endpoint="campaigns.index", kind="wait"
         )
+
+
+def _of_service_letters(figures: LaneFigures) -> Iterator[Finding]:
+    if figures.put_off:
+        values = {"count": figures.put_off, "because": figures.put_off_because or ""}
+        yield Finding(say=SERVICE_PUT_OFF, values=values, kind="wait")
+    if figures.failed_today:
+        yield Finding(say=SERVICE_FAILED, values={"count": figures.failed_today}, kind="wait")
 
 
 def _of_logs(look: Look) -> Iterator[Finding]:

@@ -21,9 +21,15 @@ class LaneFigures:
     """Letters of open windows: those under way, and those whose end is about to be written."""
     retries: int = 0
     retries_due: int = 0
+    put_off: int = 0
+    """Letters that failed to leave more than once, and are to be tried again."""
+    put_off_because: str | None = None
+    """What was said of one of them."""
     accepted: int = 0
     withheld: int = 0
     failed: int = 0
+    failed_today: int = 0
+    """Under leases that were taken today, without those to addresses that do not exist."""
     uncertain: int = 0
     uncertain_today: int = 0
     """Under leases that were taken today."""
@@ -31,7 +37,10 @@ class LaneFigures:
     dead: int = 0
     dead_today: int = 0
     oldest_at: datetime | None = None
-    """Since when the letter has been due that waits longest; those of halted mailings do not."""
+    """Since when the mailing, or the next try, has been due of the letter that waits longest.
+
+    Those of halted mailings do not wait. A paced campaign has been due since it began.
+    """
 
 
 def lanes(session: Session, *, today: datetime, at: datetime) -> dict[Lane, LaneFigures]:
@@ -65,6 +74,8 @@ _LANES = text("""
         SELECT lane,
                sum(accepted) AS accepted, sum(withheld) AS withheld,
                sum(failed) AS failed, sum(uncertain) AS uncertain,
+               coalesce(sum(failed - bounced) FILTER (WHERE taken_at >= :today), 0)
+                   AS failed_today,
                coalesce(sum(uncertain) FILTER (WHERE taken_at >= :today), 0) AS uncertain_today,
                count(*) FILTER (WHERE state = 'live') AS live,
                count(*) FILTER (WHERE state = 'dead') AS dead,
@@ -74,7 +85,9 @@ _LANES = text("""
         SELECT lane, sum(waiting) AS letters FROM ranges WHERE NOT done GROUP BY lane
     ), again AS (
         SELECT lane, count(*) AS letters,
-               count(*) FILTER (WHERE due_at <= :at AND fence IS NULL) AS due
+               count(*) FILTER (WHERE due_at <= :at AND fence IS NULL) AS due,
+               count(*) FILTER (WHERE tries > 1) AS put_off,
+               max(reply) FILTER (WHERE tries > 1) AS put_off_because
         FROM retries GROUP BY lane
     ), held AS (
         SELECT l.lane, sum(cardinality(w.delivery_ids)) AS letters
@@ -93,6 +106,8 @@ _LANES = text("""
     SELECT lane, coalesce(untouched.letters, 0) + coalesce(again.letters, 0) AS waiting,
            coalesce(held.letters, 0) AS in_hand,
            coalesce(again.letters, 0) AS retries, coalesce(again.due, 0) AS retries_due,
+           coalesce(again.put_off, 0) AS put_off, again.put_off_because,
+           coalesce(failed_today, 0) AS failed_today,
            coalesce(accepted, 0) AS accepted, coalesce(withheld, 0) AS withheld,
            coalesce(failed, 0) AS failed, coalesce(uncertain, 0) AS uncertain,
            coalesce(uncertain_today, 0) AS uncertain_today, coalesce(live, 0) AS live,

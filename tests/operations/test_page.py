@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from crm.config import Settings
 from crm.consent.rules import Act
 from crm.delivery import refusals
-from crm.delivery.models import Delivery, Lease, Outcome
+from crm.delivery.models import Delivery, Lease, Outcome, Retry
 from crm.delivery.rest import rest
 from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
 from crm.mail.refusal import Refusal
@@ -134,7 +134,7 @@ def test_what_halts_letters_is_told_with_its_page(session: Session, signed_in: A
     rest(session, "domain:firm.example", because="450 later", at=NOON)
     session.commit()
     page = shown(signed_in)
-    assert "letters go on at 15:15" in page
+    assert "takes no letters for now: 421 later. Campaigns go on at 15:15" in page
     assert "Campaigns held by the system: 1" in page
     assert 'href="/paces"' in page
     assert "firm.example" in page
@@ -146,6 +146,54 @@ def test_a_service_letter_that_waits_is_told(session: Session, signed_in: As, ti
     mailing.lane, mailing.due_at = Lane.SERVICE, NOON - timedelta(minutes=9)
     session.commit()
     assert "has been waiting for 9 min" in shown(signed_in)
+
+
+def test_a_service_letter_that_did_not_leave_is_told_with_its_reason(
+    session: Session, signed_in: As, time: Time
+) -> None:
+    a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    mailing.lane = Lane.SERVICE
+    letter = session.scalars(select(Delivery.id)).one()
+    waits = Retry(
+        delivery_id=letter,
+        mailing_id=mailing.id,
+        lane=Lane.SERVICE,
+        provider="other",
+        due_at=NOON + timedelta(minutes=1),
+        tries=1,
+        reply="We do not know you",
+    )
+    session.add(waits)
+    session.commit()
+    assert "did not leave at the second try" not in shown(signed_in)
+    waits.tries = 2
+    session.commit()
+    page = shown(signed_in)
+    assert "did not leave at the second try: 1." in page
+    assert "one of the reasons: We do not know you." in page
+
+
+def test_service_letters_that_failed_are_told_for_a_day(
+    session: Session, signed_in: As, time: Time
+) -> None:
+    mailing = a_running_mailing(session)
+    for bounced in (0, 1):
+        session.add(
+            Lease(
+                lane=Lane.SERVICE,
+                mailing_id=mailing.id,
+                provider="other",
+                state=LeaseState.ENDED,
+                taken_at=NOON,
+                failed=1,
+                bounced=bounced,
+            )
+        )
+    session.commit()
+    assert "not counting addresses that do not exist: 1." in shown(signed_in)
+    time.moves_to(NOON + timedelta(days=1))
+    assert "failed today" not in shown(signed_in)
 
 
 def test_a_letter_that_left_after_a_stop_is_the_first_thing_said(

@@ -312,6 +312,20 @@ def test_letters_that_left_after_the_backup_are_not_sent_again(
     assert not handed.is_marked(backup, mailing.id + 1)
 
 
+def test_a_service_letter_that_left_after_the_backup_waits_for_nobody(
+    agreed: Session, settings: Settings, backup: Session
+) -> None:
+    backup.execute(text("UPDATE mailings SET lane = 'service'"))
+    backup.commit()
+    a_window(agreed, settings)
+    in_place_of_the_first(backup, settings)
+    held(backup, settings)
+    let_go(backup, settings)
+    mailing = backup.scalars(select(Mailing)).one()
+    assert mailing.state is MailingState.RUNNING
+    assert handed.is_marked(backup, mailing.id), "and whoever had one gets no second"
+
+
 def test_a_mailing_launched_after_the_backup_is_not_launched_again_by_itself(
     agreed: Session, settings: Settings, backup: Session
 ) -> None:
