@@ -67,14 +67,10 @@ def test_an_address_that_does_not_exist_gets_nothing_any_more(
 
 
 def test_refusals_are_added_up_by_provider_and_kind(session: Session, mailing: Mailing) -> None:
-    count(session, mailing.id, {}, at=NOON)
-    count(session, mailing.id, {("gmail", Refusal.POLICY): 2}, at=NOON)
-    count(
-        session,
-        mailing.id,
-        {("gmail", Refusal.POLICY): 3, ("other", Refusal.GREYLISTED): 1},
-        at=TOMORROW,
-    )
+    count(session, mailing.id, "gmail", {}, replies={}, at=NOON)
+    count(session, mailing.id, "gmail", {Refusal.POLICY: 2}, replies={}, at=NOON)
+    count(session, mailing.id, "gmail", {Refusal.POLICY: 3}, replies={}, at=TOMORROW)
+    count(session, mailing.id, "other", {Refusal.GREYLISTED: 1}, replies={}, at=TOMORROW)
     assert counted(session, mailing.id) == {
         ("gmail", Refusal.POLICY): 5,
         ("other", Refusal.GREYLISTED): 1,
@@ -118,7 +114,7 @@ def test_a_day_of_policy_halves_the_pace_and_greylisting_tells_nothing(
 ) -> None:
     gmail = warming(session)
     gmail.per_hour = 1000
-    count(session, mailing.id, {("gmail", refused): 600}, at=NOON)
+    count(session, mailing.id, "gmail", {refused: 600}, replies={}, at=NOON)
     advance(session, at=TOMORROW)
     assert gmail.per_hour == following
 
