@@ -43,6 +43,12 @@ def country(code: str) -> str:
     return str(get_locale().territories.get(code, code))
 
 
+@bp.app_template_filter()
+def reply(said: str) -> str:
+    """Return a stored reply of a relay, which may be a sentence of ours, for the reader."""
+    return words.of_a_reply(said)
+
+
 @bp.get("/relays")
 @allow("admin", "dpo")
 def index() -> ResponseReturnValue:

@@ -11,6 +11,8 @@ AWAY: Final = later(
     "%(because)s. We try again by ourselves; nothing is lost."
 )
 _OBVIOUS: Final = "The relay could not be reached"
+_OURS_BEGIN: Final = ("The relay", "The letter", "The connection", "No encrypted connection")
+"""What the wire and the sender say themselves begins like this."""
 KNOWN: Final = (
     later("The relay's name was not found"),
     later("The relay's certificate was refused"),
@@ -27,6 +29,16 @@ KNOWN: Final = (
     later("self-signed certificate"),
 )
 """What the wire and the system say most; what is not in here stays as it is."""
+
+
+def of_a_reply(reply: str) -> str:
+    """Return what is stored as a relay's answer: a sentence of ours in the reader's language.
+
+    A server's words stay as they are, also where they happen to be words of ours ("Rejected").
+    """
+    if not reply.startswith(_OURS_BEGIN):
+        return reply
+    return in_words(reply) if ": " in reply else str(gettext(reply))
 
 
 def in_words(because: str) -> str:

@@ -199,6 +199,21 @@ def test_the_journal_tells_what_became_of_each_letter_and_masks_the_address(
     assert re.search(r"cl-sub\">[^<]*\b12\b", page), "the ledger event that decided"
 
 
+def test_the_journal_says_in_the_readers_language_what_no_server_has_said(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    one = letters(session, running)
+    ended(session, one[0], DeliveryState.FAILED, reply="The relay closed the connection.")
+    ended(session, one[1], DeliveryState.FAILED, reply="The relay refuses STARTTLS: 454 Not now.")
+    ended(session, one[2], DeliveryState.FAILED, code=550, reply="Rejected: Spam.")
+    session.commit()
+    page = marketer.get(f"/campaigns/{running.id}/journal?lang=ru").text
+    assert "Почтовый сервер закрыл соединение." in page
+    assert "The relay refuses STARTTLS" not in page
+    assert "454 Not now" in page
+    assert "550 Rejected: Spam." in page, "a server's words stay as they are"
+
+
 @pytest.mark.parametrize("state", list(DeliveryState))
 def test_the_journal_shows_one_state_as_many_times_as_the_figures_count_it(
     marketer: FlaskClient, running: Campaign, session: Session, state: DeliveryState

@@ -13,6 +13,9 @@ from crm.consent.models import ConsentEvent, Suppression
 from crm.consent.rules import Act, Channel, Purpose, Reason
 from crm.consent.service import refusal_now
 from crm.contacts.models import Contact, ContactAddress
+from crm.delivery.models import Delivery, Outcome
+from crm.delivery.states import DeliveryState
+from crm.delivery.unprinted import UNPRINTABLE
 from tests.crm.desk_support import a_phone, acts, counted, text_of
 from tests.factories import (
     KEYS,
@@ -56,6 +59,25 @@ def test_the_card_costs_as_many_queries_with_much_history_as_with_little(
     with counted() as much:
         client.get(ways[1])
     assert len(much) == len(little)
+
+
+def test_the_history_says_in_the_readers_language_why_a_letter_failed(
+    signed_in: SignedIn, session: Session
+) -> None:
+    contact = a_willing_contact(session)
+    mailing = a_running_mailing(session)
+    letter = session.scalars(select(Delivery.id)).one()
+    failed = Outcome(
+        delivery_id=letter,
+        mailing_id=mailing.id,
+        state=DeliveryState.FAILED,
+        at=NOON,
+        reply=UNPRINTABLE,
+    )
+    session.add(failed)
+    session.commit()
+    page = signed_in("dpo").get(f"/contacts/{contact.id}?lang=ru").text
+    assert "Письмо не удаётся" in page
 
 
 def test_the_history_has_pages_and_loses_nothing(signed_in: SignedIn, session: Session) -> None:
