@@ -43,7 +43,8 @@ def _letters(look: Look) -> Iterator[Metric]:
         Sample(_age(figures.oldest_at, look.at), {"lane": lane.value})
         for lane, figures in look.lanes.items()
     ]
-    yield Metric("oldest_waiting_seconds", "gauge", "Since its mailing or its next try was due.", oldest)
+    help_ = "How long the mailing, or the next try, of a waiting letter has been due."
+    yield Metric("oldest_waiting_seconds", "gauge", help_, oldest)
     yield _one("refused_about_us", "Refusals since yesterday that are our fault.", look.about_us)
     states = [Sample(count, {"state": state.value}) for state, count in look.mailings.items()]
     yield Metric("mailings", "gauge", "Mailings that are not finished.", states)
