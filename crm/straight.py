@@ -73,6 +73,11 @@ def finish(session: Session) -> None:
     straight(session, commit=True)
 
 
+def plan_anew(session: Session) -> None:
+    """Let PostgreSQL forget the session's plans: tables have grown since they were made."""
+    straight(session, ("DISCARD PLANS", {}))
+
+
 def array(values: Iterable[object]) -> str:
     """Return a PostgreSQL array literal of numbers, texts, moments, octets or None; cast it.
 

@@ -31,6 +31,7 @@ from crm.relays import absence
 from crm.relays.choice import Choice
 from crm.relays.service import usable
 from crm.safekeeping import installation, journal
+from crm.straight import plan_anew
 
 log = logging.getLogger(__name__)
 
@@ -189,6 +190,7 @@ class Sender:
         self.session.commit()
 
     def _usable(self) -> Sequence[Relay]:
+        plan_anew(self.session)
         relays = usable(self.session, self.settings)
         self.session.commit()
         return relays

@@ -103,7 +103,7 @@ _NEW_LEASE = """
 """
 
 _OPEN = """
-    SELECT m.id AS mailing_id, p.provider, m.purpose, m.uncapped, m.key, m.is_probed
+    SELECT m.id AS mailing_id, p.provider, m.due_at, m.purpose, m.uncapped, m.key, m.is_probed
     FROM mailings m CROSS JOIN unnest(%(providers)s::varchar[]) AS p (provider)
     WHERE m.state = 'running' AND m.lane = %(lane)s::varchar
       AND (m.probe_until IS NULL OR m.is_probed)
@@ -113,43 +113,51 @@ _OPEN = """
 """Where the pace lets a letter leave: one that does not holds up no other. Each mailing and each
 provider of it is looked up by key, however many ranges and retries there are."""
 
+_FREE_OF_RANGES = "r.fence IS NULL AND NOT r.done ORDER BY r.low LIMIT 1"
+_DUE_OF_RETRIES = "r.fence IS NULL AND r.due_at <= %(at)s::timestamptz ORDER BY r.due_at"
+"""What no primary key can put in order: a plan made while the tables were empty must not walk
+along one when they are full. For the same reason each step is a LATERAL."""
+
 _TAKE_RANGE = f"""
-    WITH dry AS ({DRY}), open AS (
-        SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
+    WITH dry AS ({DRY}), open AS MATERIALIZED (
+        SELECT o.* FROM ({_OPEN}) AS o CROSS JOIN LATERAL (
             SELECT 1 FROM ranges r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
-            AND r.fence IS NULL AND NOT r.done
-        ) ORDER BY mailing_id LIMIT 1
-    ), free AS (
-        SELECT r.id, open.* FROM ranges r JOIN open
-            ON r.mailing_id = open.mailing_id AND r.provider = open.provider
-        WHERE r.fence IS NULL AND NOT r.done
-        ORDER BY r.id LIMIT 1 FOR UPDATE OF r SKIP LOCKED
+            AND {_FREE_OF_RANGES}
+        ) AS r ORDER BY o.due_at LIMIT 1
+    ), free AS MATERIALIZED (
+        SELECT r.id, open.* FROM open CROSS JOIN LATERAL (
+            SELECT r.id FROM ranges r
+            WHERE r.mailing_id = open.mailing_id AND r.provider = open.provider
+            AND {_FREE_OF_RANGES} FOR UPDATE SKIP LOCKED
+        ) AS r
     ), held AS (
         {_NEW_LEASE} FROM free RETURNING fence
     )
-    UPDATE ranges SET fence = held.fence FROM free, held WHERE ranges.id = free.id
+    UPDATE ranges SET fence = held.fence FROM free, held
+    WHERE ranges.id = (SELECT id FROM free)
     RETURNING ranges.fence, ranges.mailing_id, ranges.provider, ranges.id AS range_id,
         ranges.waiting AS letters,
         free.purpose, free.uncapped, free.key, free.is_probed
 """  # noqa: S608 - constants
 
 _TAKE_RETRIES = f"""
-    WITH dry AS ({DRY}), due AS (
-        SELECT * FROM ({_OPEN}) AS o WHERE EXISTS (
-            SELECT 1 FROM retries r WHERE r.mailing_id = o.mailing_id
-            AND r.provider = o.provider AND r.fence IS NULL AND r.due_at <= %(at)s::timestamptz
-        ) ORDER BY mailing_id LIMIT 1
-    ), chosen AS (
-        SELECT r.delivery_id, due.* FROM retries r JOIN due
-            ON r.mailing_id = due.mailing_id AND r.provider = due.provider
-        WHERE r.fence IS NULL AND r.due_at <= %(at)s::timestamptz
-        ORDER BY r.due_at, r.delivery_id LIMIT %(limit)s FOR UPDATE OF r SKIP LOCKED
+    WITH dry AS ({DRY}), due AS MATERIALIZED (
+        SELECT o.* FROM ({_OPEN}) AS o CROSS JOIN LATERAL (
+            SELECT 1 FROM retries r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
+            AND {_DUE_OF_RETRIES} LIMIT 1
+        ) AS r ORDER BY o.due_at LIMIT 1
+    ), chosen AS MATERIALIZED (
+        SELECT r.delivery_id, due.* FROM due CROSS JOIN LATERAL (
+            SELECT r.delivery_id FROM retries r
+            WHERE r.mailing_id = due.mailing_id AND r.provider = due.provider
+            AND {_DUE_OF_RETRIES}, r.delivery_id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+        ) AS r
     ), held AS (
         {_NEW_LEASE} FROM chosen LIMIT 1 RETURNING fence
     )
-    UPDATE retries SET fence = held.fence FROM chosen, held
-    WHERE retries.delivery_id = chosen.delivery_id
+    UPDATE retries SET fence = held.fence FROM held, (SELECT * FROM chosen LIMIT 1) AS chosen
+    WHERE retries.delivery_id = ANY (ARRAY(SELECT delivery_id FROM chosen AS all_chosen))
     RETURNING retries.fence, retries.mailing_id, retries.provider, NULL::bigint AS range_id,
-        (SELECT count(*) FROM chosen)::int AS letters,
+        (SELECT count(*) FROM chosen AS all_chosen)::int AS letters,
         chosen.purpose, chosen.uncapped, chosen.key, chosen.is_probed
 """  # noqa: S608 - constants

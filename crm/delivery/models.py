@@ -130,7 +130,7 @@ class Range(Base, kw_only=True):
             "ix_ranges_free",
             "mailing_id",
             "provider",
-            "id",
+            "low",
             postgresql_where=text("fence IS NULL AND NOT done"),
         ),
         Index("ix_ranges_open", "mailing_id", postgresql_where=text("NOT done")),
