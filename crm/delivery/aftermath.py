@@ -12,7 +12,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose
-from crm.delivery import manners, refusals, rest, service
+from crm.delivery import manners, refusals, rest, service, together
 from crm.delivery.door import Door, refuses_us
 from crm.delivery.lease import Work
 from crm.delivery.rules import after_doubt, after_loss, after_trouble
@@ -117,8 +117,17 @@ class Aftermath:
         refusals.count(
             session, work.mailing_id, work.provider, self.refusals, replies=self.replies, at=at
         )
+        if not self.hold:
+            self.hold = self._judged_by_all(session, work)
         if self.hold:
             service.hold(session, work.mailing_id, self.hold)
+
+    def _judged_by_all(self, session: Session, work: Work) -> str | None:
+        bounced = self.refusals[Refusal.NO_SUCH_ADDRESS]
+        refused = self.refusals[Refusal.POLICY]
+        if self.lane is Lane.SERVICE or not (bounced or refused):
+            return None
+        return together.judge(session, work, bounced=bounced, refused=refused)
 
     def write_of_the_relay(self, session: Session, *, rests: Collection[str], at: datetime) -> None:
         """Let the relay rest, or end that: the last of the transaction (``pace`` says why)."""

@@ -47,8 +47,8 @@ class _Provider:
 class Vigil:
     """One sender's memory of one mailing's replies, in the order in which they came.
 
-    Each sender keeps its own, and one that starts anew is as strict as at the beginning: the
-    share is the same. What led to a hold is forgotten with it: a person judges that, and resumes.
+    Each sender keeps its own; the first letters are judged by what all have seen as well
+    (``after_first``). What led to a hold is forgotten with it: a person judges that, and resumes.
     """
 
     letters: int = 0
@@ -92,6 +92,42 @@ def _repeats(known: _Provider) -> bool:
         return True
     full = len(known.policy_at) == _POLICY_MOST
     return full and known.letters - known.policy_at[0] < _POLICY_STRETCH
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What all senders have written down of one mailing."""
+
+    letters: int
+    """Accepted or failed."""
+    hard: int
+    provider_letters: int
+    """Of these, those to one provider."""
+    provider_policy: int
+    """Tries that this provider refused by policy."""
+
+
+def after_first(seen: Seen, *, bounced: int, refused: int) -> str | None:
+    """Return why to hold a mailing by its first letters as all senders saw them, or None.
+
+    Once for each limit: what a person has resumed after that is not held by the same again.
+
+    Args:
+        seen: with the latest.
+        bounced: how many of ``seen.hard`` are the latest.
+        refused: how many of ``seen.provider_policy``.
+
+    """
+    if seen.letters <= FIRST and _is_reached(FIRST * _HARD_SHARE, seen.hard, bounced):
+        return NOBODY_THERE
+    is_early = seen.provider_letters <= _POLICY_STRETCH
+    if is_early and _is_reached(_POLICY_MOST, seen.provider_policy, refused):
+        return UNWANTED
+    return None
+
+
+def _is_reached(limit: float, count: int, latest: int) -> bool:
+    return count - latest < limit <= count
 
 
 def after_bounces(bounced: int, *, handed_over: int) -> str | None:

@@ -149,6 +149,42 @@ def test_a_mailing_refused_by_policy_again_and_again_waits_for_a_person(
     assert tally.queued == 20 - tally.failed
 
 
+@pytest.mark.parametrize(
+    ("refused", "each", "why"), [("reject550", 5, NOBODY_THERE), ("refuse554", 3, UNWANTED)]
+)
+def test_what_two_senders_saw_of_the_first_letters_counts_together(
+    session: Session,
+    sink: Sink,
+    a_sender: Make,
+    time: Time,
+    refused: str,
+    each: int,
+    why: str,
+) -> None:
+    """Neither has seen enough by itself: no policy refusal follows another, too."""
+    for number in range(40):
+        fault = f"{refused}." if number % 2 and number % 10 < 2 * each else ""
+        a_willing_contact(session, email=f"{fault}person{number}@mail.example")
+    mailing = a_running_mailing(session)
+    mailing.per_minute = 300
+    session.commit()
+    run(a_sender(size=1))
+    session.rollback()
+    assert session.get_one(Mailing, mailing.id).state is MailingState.RUNNING
+    session.rollback()
+    time.moves_to(NOON + timedelta(minutes=1))
+    run(a_sender(size=1))
+    session.rollback()
+    held = session.get_one(Mailing, mailing.id)
+    assert (held.state, held.held_because) == (MailingState.HELD, why)
+    service.resume(session, mailing.id)
+    session.commit()
+    time.moves_to(NOON + timedelta(minutes=2))
+    run(a_sender(size=1))
+    session.rollback()
+    assert session.get_one(Mailing, mailing.id).state is MailingState.RUNNING, "once is enough"
+
+
 def test_refusals_because_of_us_are_counted_with_their_last_words(
     session: Session, sink: Sink, a_sender: Make
 ) -> None:
