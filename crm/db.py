@@ -16,6 +16,8 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    func,
+    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
@@ -128,6 +130,13 @@ def _end_what_lasts(connection: Any, _record: object) -> None:
     if connection.info.server_version >= 170_000:
         connection.execute(f"SET transaction_timeout = {LASTS_MS}")
         connection.commit()
+
+
+def limit_transaction(session: Session, **limits_ms: int) -> None:
+    """Set PostgreSQL's time limits for this transaction alone, by the names that it has for them."""
+    session.execute(
+        select(*(func.set_config(name, str(ms), True) for name, ms in limits_ms.items()))
+    )
 
 
 def session() -> Session:

@@ -10,10 +10,10 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from crm.db import STUCK_AFTER_MS
+from crm.db import STUCK_AFTER_MS, limit_transaction
 
 KEY = 0x0BE7_117E
-BARRIER_MS = 1500
+BARRIER_MS = 1200
 """How long a person waits for the promise "nothing leaves any more": the contract allows 2 s."""
 
 
@@ -34,8 +34,11 @@ def barrier(session: Session) -> bool:
     but a letter in that sender's hands may still go.
     """
     try:
-        session.execute(text(f"SET LOCAL idle_in_transaction_session_timeout = {STUCK_AFTER_MS}"))
-        session.execute(text(f"SET LOCAL lock_timeout = {BARRIER_MS}"))
+        limit_transaction(
+            session,
+            idle_in_transaction_session_timeout=STUCK_AFTER_MS,
+            lock_timeout=BARRIER_MS,
+        )
         session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEY})
     except OperationalError:
         session.rollback()

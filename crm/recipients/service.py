@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.audit.service import note
@@ -14,6 +14,7 @@ from crm.consent.ledger import Origin, standing_of
 from crm.consent.models import AddressStanding, ConsentEvent, ConsentText
 from crm.consent.rules import Act, Channel, Purpose, Standing
 from crm.contacts.models import Address, Kind
+from crm.db import limit_transaction
 from crm.delivery.service import last_accepted, pending_at
 from crm.errors import InvalidToken, NotFound
 
@@ -34,8 +35,7 @@ class Aftermath:
 
 def hurry(session: Session) -> None:
     """Let this transaction fail rather than keep a person waiting."""
-    session.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_MS}"))
-    session.execute(text(f"SET LOCAL lock_timeout = {LOCK_MS}"))
+    limit_transaction(session, statement_timeout=STATEMENT_MS, lock_timeout=LOCK_MS)
 
 
 def address_behind(session: Session, address_id: int) -> Address:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Final
 
 from flask import Response, make_response, render_template, request
-from flask_babel import gettext as _
 from flask_babel import lazy_gettext
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -33,6 +32,7 @@ SNIFFED: Final = 4096
 """Bytes of the body that are looked at; what a mail program says fits in a tenth of it."""
 DRAINED: Final = 16 * 1024 * 1024
 """Bytes of the body that are read away, so that the sender hears the answer."""
+UNSUBSCRIBED = lazy_gettext("You are unsubscribed.")
 AWAY = lazy_gettext(
     "Your refusal could not be stored just now. Please press the button again in a minute, or "
     "write to the clinic."
@@ -109,9 +109,12 @@ def _stop(link: Unsubscribe) -> Response:
     passed = _barrier()
     if passed:  # where it took long, housekeeping does it
         keep(session(), settings(), at=clock.now())
+    if source == _ONE_CLICK:  # a program posts it, and shows the answer to nobody
+        return make_response(str(UNSUBSCRIBED), HTTPStatus.OK if passed else HTTPStatus.ACCEPTED)
     return _done(link.address_id, masked=shown, clinic=name, passed=passed)
 
 
+_ONE_CLICK: Final = "one_click"
 _FOOTER: Final = ("name", "legal_name", "inn", "postal_address", "phone", "email")
 
 
@@ -137,7 +140,7 @@ def _done(address_id: int, *, masked: str, clinic: dict[str, str], passed: bool)
         )
     except SQLAlchemyError:
         roll_back()
-        page = str(_("You are unsubscribed."))
+        page = str(UNSUBSCRIBED)
     return make_response(page, status)
 
 
@@ -150,4 +153,4 @@ def _source() -> str:
             left -= len(chunk)
     except OSError:
         return "link"
-    return "one_click" if b"List-Unsubscribe" in start and b"One-Click" in start else "link"
+    return _ONE_CLICK if b"List-Unsubscribe" in start and b"One-Click" in start else "link"
