@@ -133,10 +133,9 @@ def _end_what_lasts(connection: Any, _record: object) -> None:
 
 
 def limit_transaction(session: Session, **limits_ms: int) -> None:
-    """Set PostgreSQL's time limits for this transaction alone, by the names that it has for them."""
-    session.execute(
-        select(*(func.set_config(name, str(ms), True) for name, ms in limits_ms.items()))
-    )
+    """Set PostgreSQL's time limits, by its own names for them, for this transaction alone."""
+    settings = [func.set_config(name, str(limit), True) for name, limit in limits_ms.items()]
+    session.execute(select(*settings))
 
 
 def session() -> Session:
