@@ -123,7 +123,7 @@ _TAKE_RANGE = f"""
         SELECT o.* FROM ({_OPEN}) AS o CROSS JOIN LATERAL (
             SELECT 1 FROM ranges r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
             AND {_FREE_OF_RANGES}
-        ) AS r ORDER BY o.due_at LIMIT 1
+        ) AS r ORDER BY o.due_at, o.mailing_id LIMIT 1
     ), free AS MATERIALIZED (
         SELECT r.id, open.* FROM open CROSS JOIN LATERAL (
             SELECT r.id FROM ranges r
@@ -145,7 +145,7 @@ _TAKE_RETRIES = f"""
         SELECT o.* FROM ({_OPEN}) AS o CROSS JOIN LATERAL (
             SELECT 1 FROM retries r WHERE r.mailing_id = o.mailing_id AND r.provider = o.provider
             AND {_DUE_OF_RETRIES} LIMIT 1
-        ) AS r ORDER BY o.due_at LIMIT 1
+        ) AS r ORDER BY o.due_at, o.mailing_id LIMIT 1
     ), chosen AS MATERIALIZED (
         SELECT r.delivery_id, due.* FROM due CROSS JOIN LATERAL (
             SELECT r.delivery_id FROM retries r
