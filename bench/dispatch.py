@@ -52,7 +52,8 @@ def main() -> int:
         people.load(engine, asked.letters * (asked.rounds + 1))
         size = size_of_a_letter(engine)
         report.tell(
-            f"A letter has {size.as_8bit:,} octets as 8-bit text, {size.on_the_wire:,} on the wire."
+            f"A letter has {size.as_8bit:,} octets in 8-bit, which smtp-sink takes;"
+            f" {size.on_the_wire:,} in quoted-printable."
         )
         with sink() as taker, peers.letter_file(from_environ()) as letter:
             contest = Contest(engine, taker, report, letter)

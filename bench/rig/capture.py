@@ -17,6 +17,7 @@ class Size:
     """Octets of one letter."""
 
     on_the_wire: int
+    """To a server without 8BITMIME."""
     as_8bit: int
     """With the transfer encoding of its parts undone: what it costs where 8BITMIME is offered."""
 

@@ -1,7 +1,8 @@
 """The way of letters over the wire: handed in, held before their dots, let through the gate, ended.
 
 A letter is dispatched by its final dot: until CRLF.CRLF a server must discard what it has got
-(RFC 5321 4.1.1.4). So the bodies flow first, and only the dots wait for the look at consent.
+(RFC 5321 4.1.1.4). So its envelope goes ahead, a large body too, and the dot waits for the look at
+consent.
 """
 
 import logging
