@@ -8,14 +8,14 @@ from datetime import timedelta
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from crm.app import create_app
 from crm.config import Settings
 from crm.db import db
 from crm.delivery import refusals
-from crm.delivery.models import Lease, Retry
+from crm.delivery.models import Delivery, Lease, Retry
 from crm.delivery.rest import rest
 from crm.delivery.states import Lane, LeaseState, MailingState
 from crm.mail.refusal import Refusal
@@ -111,7 +111,9 @@ def test_retries_due_and_not_yet_due_are_told_apart(
     for _ in range(2):
         a_willing_contact(session)
     mailing = a_running_mailing(session)
-    for delivery_id, due_at in enumerate((NOON, NOON + timedelta(hours=1)), 1):
+    of_mailing = select(Delivery.id).where(Delivery.mailing_id == mailing.id)
+    due = (NOON, NOON + timedelta(hours=1))
+    for delivery_id, due_at in zip(session.scalars(of_mailing), due, strict=True):
         session.add(
             Retry(
                 delivery_id=delivery_id,
