@@ -14,11 +14,12 @@ from sqlalchemy import Engine, text
 from bench.rig.mailings import accepted, launched
 from bench.rig.processes import children, started, wait_for
 from crm.config import from_environ
+from crm.delivery.rules import SENDERS
 from devtools import ports
 from devtools.run import CELERY, QUIET
 from devtools.terminal import working
 
-SLOTS = {"bulk": 2, "service": 2, "house": 1}
+SLOTS = {"bulk": SENDERS, "service": 2, "house": 1}
 WARM_UP = 2000
 READY_S = 30.0
 FAULTS = ("WARNING", "ERROR", "CRITICAL", "Error:")

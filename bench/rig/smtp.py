@@ -30,7 +30,7 @@ class Sink:
 
     @property
     def url(self) -> str:
-        """Return what SMTP_URL is to be: as many lines as two senders can use."""
+        """Return what SMTP_URL is to be: as many lines as all senders can use."""
         lines = LINES * SENDERS
         return f"smtp://{ports.LOOPBACK}:{self.port}?starttls=never&connections={lines}"
 

@@ -8,8 +8,9 @@ from crm.delivery.states import DeliveryState, Lane
 
 LINES = 64
 """Connections a bulk sender keeps at most."""
-SENDERS = 2
-"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes."""
+SENDERS = 3
+"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes. One more
+than there are cores, because each waits some of its time for PostgreSQL to have written."""
 WINDOW = 128
 """Letters taken at a time, durably, or two for each line where that is less: a killed sender leaves
 so many in doubt, and so many again that have dots and no answers yet."""

@@ -16,6 +16,7 @@ from crm.clinic.forms import Number
 from crm.clinic.service import details
 from crm.db import session
 from crm.delivery import providers, rest
+from crm.delivery.rules import SENDERS
 from crm.web.access import allow
 from crm.web.htmx import toast
 from crm.web.reading import Form, Read, whole
@@ -23,6 +24,8 @@ from crm.web.reading import Form, Read, whole
 bp = Blueprint("paces", __name__)
 
 FASTEST = 1_000_000
+FEWEST_CONNECTIONS = SENDERS
+"""One for each sender."""
 MOST_CONNECTIONS = 100
 
 
@@ -37,9 +40,9 @@ class PaceForm(Form):
     )
     connections = Number(
         _l("Connections at once, at most"),
-        [Read(whole(1, MOST_CONNECTIONS))],
-        description=_l("Two to five are usual."),
-        widget=NumberInput(min=1, max=MOST_CONNECTIONS),
+        [Read(whole(FEWEST_CONNECTIONS, MOST_CONNECTIONS))],
+        description=_l("Three to five are usual."),
+        widget=NumberInput(min=FEWEST_CONNECTIONS, max=MOST_CONNECTIONS),
     )
     warm_up = BooleanField(
         _l("Warm up"),

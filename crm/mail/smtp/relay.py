@@ -6,7 +6,7 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 SUBMISSION_PORT = 587
-OURS, ANOTHERS, MOST = 64, 20, 200
+OURS, ANOTHERS, FEWEST, MOST = 64, 20, 3, 200
 """Connections: to a relay on this machine, to another, and at most."""
 
 
@@ -92,12 +92,12 @@ def _options(query: str) -> tuple[bool | None, int | None]:
             "SMTP_URL knows two options: starttls=required or starttls=never, and connections=n."
         )
     if len(lines) > 1 or any(not _is_number_of_lines(value) for value in lines):
-        raise ValueError(f"SMTP_URL can have connections=2 to connections={MOST}.")
+        raise ValueError(f"SMTP_URL can have connections={FEWEST} to connections={MOST}.")
     return tls[0] == "required" if tls else None, int(lines[0]) if lines else None
 
 
 def _is_number_of_lines(value: str) -> bool:
-    return value.isascii() and value.isdecimal() and 2 <= int(value[:9]) <= MOST
+    return value.isascii() and value.isdecimal() and FEWEST <= int(value[:9]) <= MOST
 
 
 def _sign_in(parts: SplitResult) -> tuple[str | None, str | None]:
