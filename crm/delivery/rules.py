@@ -9,13 +9,15 @@ from crm.delivery.states import DeliveryState, Lane
 LINES = 64
 """Connections a bulk sender keeps at most."""
 SENDERS = 3
-"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes. One more
-than there are cores, because each waits some of its time for PostgreSQL to have written."""
+"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes. More
+than two cores, because each waits a part of its time until PostgreSQL has written."""
 WINDOW = 128
 """Letters taken at a time, durably, or two for each line where that is less: a killed sender leaves
 so many in doubt, and so many again that have dots and no answers yet."""
 RANGE_SIZE = 1024
-"""Deliveries leased at a time."""
+"""Deliveries leased at a time, at most."""
+RANGES = 48
+"""Into so many leases a mailing is cut that is large enough, so that its senders end together."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""
 PATIENCE_S = {Lane.BULK: 300.0, Lane.SERVICE: 60.0}

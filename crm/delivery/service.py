@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from crm.consent.rules import Purpose, Reason
 from crm.contacts.models import Address
 from crm.delivery.models import HELD_LIMIT, Delivery, Mailing, Outcome, Range, Window
-from crm.delivery.rules import RANGE_SIZE
+from crm.delivery.rules import RANGE_SIZE, RANGES, WINDOW
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from crm.errors import NotFound, WrongState
 from crm.letters.compiled import CompiledLetter
@@ -139,10 +139,10 @@ def enlist(session: Session, mailing: Mailing, people: Select[Any], *, at: datet
     rows = select(
         literal(mailing.id), chosen.c.address_id, chosen.c.contact_id, chosen.c.provider
     ).order_by(chosen.c.provider, chosen.c.address_id)
-    session.execute(
-        insert(Delivery).from_select(["mailing_id", "address_id", "contact_id", "provider"], rows)
-    )
-    cut = session.execute(_CUT_INTO_RANGES, {"mailing_id": mailing.id, "size": RANGE_SIZE})
+    columns = ["mailing_id", "address_id", "contact_id", "provider"]
+    written = session.connection().execute(insert(Delivery).from_select(columns, rows)).rowcount
+    size = min(RANGE_SIZE, max(WINDOW, written // RANGES))
+    cut = session.execute(_CUT_INTO_RANGES, {"mailing_id": mailing.id, "size": size})
     planned: int = cut.scalar_one()
     mailing.planned, mailing.state, mailing.launched_at = planned, MailingState.RUNNING, at
     session.flush()
