@@ -12,8 +12,8 @@ from crm.consent.rules import Act, Reason
 from crm.contacts.models import ContactAddress
 from crm.delivery import close, service
 from crm.delivery.dispatch import Sender
-from crm.delivery.models import Delivery, Mailing, Outcome, Retry
-from crm.delivery.rules import AFTER_LOSS
+from crm.delivery.models import Delivery, Mailing, Outcome, Range, Retry
+from crm.delivery.rules import AFTER_LOSS, WINDOW
 from crm.delivery.states import DeliveryState, Lane, MailingState
 from devtools.catcher import Sink
 from tests.conftest import NOON, Time
@@ -25,6 +25,7 @@ from tests.factories import (
     a_willing_contact,
     an_event,
     email_of,
+    many_willing_contacts,
 )
 
 Make = Callable[..., Sender]
@@ -249,6 +250,13 @@ def test_a_paused_mailing_sends_nothing_and_all_of_it_once_resumed(
     session.commit()
     assert session.get_one(Mailing, mailing.id).state is MailingState.FINISHED
     assert len(sink.messages()) == 10
+
+
+def test_a_small_mailing_is_shared_by_several_senders(session: Session) -> None:
+    many_willing_contacts(session, 2 * WINDOW + 1)
+    mailing = a_running_mailing(session)
+    ranges = session.scalars(select(Range.waiting).where(Range.mailing_id == mailing.id))
+    assert sorted(ranges) == [1, WINDOW, WINDOW]
 
 
 def test_a_mailing_reaches_an_address_once_by_the_schema_itself(session: Session) -> None:
