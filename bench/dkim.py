@@ -26,6 +26,7 @@ from sqlalchemy import Engine
 from bench.rig import clinic, mailings, options, people
 from bench.rig.capture import a_letter
 from bench.rig.letter import ENVELOPE
+from bench.rig.processes import cpu_s, family
 from bench.rig.product import SLOTS, running
 from bench.rig.race import watched
 from bench.rig.report import Report, Row
@@ -46,7 +47,7 @@ def main() -> int:
     asked = options.asked(
         "dkim", __doc__ or "", letters=LETTERS, quick_letters=4000, minutes="five minutes"
     )
-    report = Report("dkim", asked)
+    report, cores = Report("dkim", asked), len(os.sched_getaffinity(0))
     with clinic.opened() as engine:
         people.load(engine, asked.letters)
         _make_a_key()
@@ -58,6 +59,10 @@ def main() -> int:
                 with _environment(WITHOUT_IFMA):
                     plain = _round(engine, taker, asked.letters)
                 report.add(row | {f"plain_{name}": value for name, value in plain.items()})
+    report.tell(
+        f"Processor time of the senders: {report.median('senders_us'):.0f} µs a letter, of which a"
+        f" signature takes {1e6 * cores / report.median('bare/s'):.0f}."
+    )
     report.tell(
         f"Without AVX-512 IFMA {report.median('plain_to_signing'):.2f} of"
         f" {report.median('plain_bare/s'):,.0f} signatures/s, instead of"
@@ -91,13 +96,21 @@ def _round(engine: Engine, taker: Sink, letters: int) -> Row:
     fresh = multiprocessing.get_context("spawn")
     with working("Bare signatures"), ProcessPoolExecutor(SLOTS["bulk"], fresh) as pool:
         bare = sum(pool.map(_signatures_a_second, range(SLOTS["bulk"])))
-    with running(engine, taker.url):
-        before = taker.letters()
+    with running(engine, taker.url) as product:
+        senders = family(product.workers["bulk"])
+        before, spent = taker.letters(), cpu_s(senders)
         mailing_id = mailings.launched(engine, from_environ())
         with working("Signed letters"):
             stretch = watched(taker, before, letters)
         assert mailings.accepted(engine, mailing_id) == letters
-    return {"bare/s": bare, "signed/s": stretch.rate, "to_signing": stretch.rate / bare}
+        senders_us = (cpu_s(senders) - spent) / letters * 1e6
+    to_signing = stretch.rate / bare
+    return {
+        "bare/s": bare,
+        "signed/s": stretch.rate,
+        "senders_us": senders_us,
+        "to_signing": to_signing,
+    }
 
 
 def _signatures_a_second(_number: int) -> float:
