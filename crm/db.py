@@ -1,10 +1,12 @@
 """The database: one metadata, one session, aware UTC times in and out."""
 
 import copy
+import select
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     DateTime,
@@ -16,10 +18,9 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
-    func,
-    select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.orm import DeclarativeBase, MappedAsDataclass, Session
 
 NAMING = {
@@ -31,7 +32,6 @@ NAMING = {
 }
 
 ENGINE_OPTIONS: dict[str, Any] = {
-    "pool_pre_ping": True,
     "pool_size": 10,
     "pool_timeout": 2,
     "hide_parameters": True,
@@ -48,7 +48,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
 connection to a host that vanished is given up after some ten, and no error quotes a value."""
 
 STUCK_AFTER_MS = 5000
-"""PostgreSQL takes its locks from a sender, or from a stop, that stands still in a transaction."""
+"""PostgreSQL takes its locks from a sender that stands still in a transaction."""
 LASTS_MS = 10_000
 """No transaction of a sender lasts longer: it never waits for a mail server in one."""
 
@@ -94,7 +94,28 @@ class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
         return f"<{type(self).__name__} {getattr(self, 'id', '?')}>"
 
 
-db = SQLAlchemy(metadata=Base.metadata)
+class Database(SQLAlchemy):
+    """Flask's access to the database; none of its connections is used once the server left it."""
+
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
+        engine = super()._make_engine(bind_key, options, app)
+        event.listen(engine, "checkout", _must_be_silent)
+        return engine
+
+
+def _must_be_silent(connection: Any, _record: object, _proxy: object) -> None:
+    """Give up a connection that is heard while nobody asked: the server has taken its leave.
+
+    It tells what a ping would, without a round trip: keepalive ends those to a vanished host.
+    """
+    ear = select.poll()
+    if not connection.closed:
+        ear.register(connection.fileno(), select.POLLIN)
+    if connection.closed or ear.poll(0):
+        raise DisconnectionError
+
+
+db = Database(metadata=Base.metadata)
 
 
 _BY_KEYS = (
@@ -109,14 +130,14 @@ def engine_of_a_sender(url: str) -> Engine:
 
     A sender that freezes in one would hold up everybody behind its locks. Its few statements are
     planned once, for keys and never for scans, whatever the statistics of a growing table say; and
-    it asks no connection whether it lives: a sender tries again anyway.
+    it looks at no connection whether it lives: a sender tries again anyway.
     """
     options = copy.deepcopy(ENGINE_OPTIONS)
     arguments = options["connect_args"]
     arguments["options"] += f" -c idle_in_transaction_session_timeout={STUCK_AFTER_MS}" + _BY_KEYS
     arguments["application_name"] = "sender"
     arguments["prepare_threshold"] = None  # or a rollback would forget what ``straight`` prepared
-    options |= {"pool_pre_ping": False, "pool_size": 1, "max_overflow": 0}
+    options |= {"pool_size": 1, "max_overflow": 0}
     engine = create_engine(url, **options)
     event.listen(engine, "connect", _end_what_lasts)
     return engine
@@ -130,12 +151,6 @@ def _end_what_lasts(connection: Any, _record: object) -> None:
     if connection.info.server_version >= 170_000:
         connection.execute(f"SET transaction_timeout = {LASTS_MS}")
         connection.commit()
-
-
-def limit_transaction(session: Session, **limits_ms: int) -> None:
-    """Set PostgreSQL's time limits, by its own names for them, for this transaction alone."""
-    settings = [func.set_config(name, str(limit), True) for name, limit in limits_ms.items()]
-    session.execute(select(*settings))
 
 
 def session() -> Session:

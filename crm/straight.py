@@ -1,8 +1,8 @@
-"""The few statements that run at every window of letters, past all the layers above the driver.
+"""The few statements of every window and of every stop, past all the layers above the driver.
 
 What is asked for at once goes to PostgreSQL in one breath (libpq's pipeline mode) and comes back
-in one, prepared once per connection: for a window of letters, the layers and the round trips would
-cost more than the database's own work.
+in one, a sender's prepared once per connection: the layers and the round trips would cost more
+than the database's own work.
 """
 
 import re
@@ -39,7 +39,7 @@ def straight(session: Session, *statements: Statement, commit: bool = False) -> 
     Each sees what was committed before it began, and is not run once one before it has failed.
 
     Args:
-        session: on ``db.engine_of_a_sender``; flushed. What it has loaded stays as it is.
+        session: flushed. What it has loaded stays as it is.
         statements: in their order.
         commit: end the transaction with them.
 
@@ -71,6 +71,12 @@ def finish(session: Session) -> None:
     """Commit; objects that the session has loaded stay as they are. Raises OperationalError."""
     session.flush()
     straight(session, commit=True)
+
+
+def locally(**settings: int | str) -> Statement:
+    """Return what sets these, by PostgreSQL's names (times in ms), for this transaction alone."""
+    said = [f"set_config('{name}', %({name})s, true)" for name in settings]
+    return f"SELECT {', '.join(said)}", settings
 
 
 def plan_anew(session: Session) -> None:
@@ -157,7 +163,7 @@ def _rows(loader: Loader, answer: PGresult) -> Rows:
 def _prepared(driver: Driver, sql: str, values: Mapping[str, Any]) -> Callable[[], None]:
     """Return what says a statement, prepared where the connection forgets nothing."""
     octets, names = _numbered(sql)
-    told = [None if (value := values[name]) is None else str(value).encode() for name in names]
+    told = [None if (value := values[name]) is None else _told(value) for name in names]
     if driver.prepare_threshold is not None:
         return partial(driver.pgconn.send_query_params, octets, told)
     known = _PREPARED.setdefault(driver, {})
@@ -176,6 +182,10 @@ def _numbered(sql: str) -> tuple[bytes, tuple[str, ...]]:
     """Return a statement as PostgreSQL takes it, and the names of its values in their order."""
     names = tuple(dict.fromkeys(_PLACE.findall(sql)))
     return _PLACE.sub(lambda place: f"${names.index(place[1]) + 1}", sql).encode(), names
+
+
+def _told(value: object) -> bytes:
+    return (f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)).encode()
 
 
 def _element(value: object, known: dict[object, str]) -> str:

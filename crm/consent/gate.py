@@ -6,11 +6,10 @@ and lets go. PostgreSQL serves waiters in order, so a stop is never starved, and
 that begins after the barrier reads the stop.
 """
 
-from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from crm.db import STUCK_AFTER_MS, limit_transaction
+from crm.straight import locally, straight
 
 KEY = 0x0BE7_117E
 BARRIER_MS = 1200
@@ -29,19 +28,17 @@ freezes in the gate loses it.
 def barrier(session: Session) -> bool:
     """Return whether every window begun before now has ended.
 
-    Call after the stop is committed, with no transaction open; it opens and ends its own. False
-    means that a sender did not come out of the gate in BARRIER_MS: the stop stands all the same,
-    but a letter in that sender's hands may still go.
+    Call after the stop is committed, with no transaction open; it opens and ends its own, in one
+    breath: no sender waits for this process to let go. False means that a sender did not come out
+    of the gate in BARRIER_MS: the stop stands all the same, but a letter in that sender's hands
+    may still go.
     """
     try:
-        limit_transaction(
-            session,
-            idle_in_transaction_session_timeout=STUCK_AFTER_MS,
-            lock_timeout=BARRIER_MS,
-        )
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": KEY})
+        straight(session, locally(lock_timeout=BARRIER_MS), (_PASS, {}), commit=True)
     except OperationalError:
         session.rollback()
         return False
-    session.rollback()  # nothing was written; letting go is all that is left to do
     return True
+
+
+_PASS = f"SELECT pg_advisory_xact_lock({KEY})"

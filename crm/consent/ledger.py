@@ -1,25 +1,28 @@
 """Adding facts to the ledger, and keeping the standing and the stop list in step with it.
 
 Event, payload, standing and stop list change in one transaction, under the lock of the standing's
-row: so the ids of one standing's events are in the order in which they happened.
+row: so the ids of one standing's events are in the order in which they happened. It takes two
+breaths, one to take the lock and look, one to write.
 """
 
 import hashlib
 import json
 import secrets
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import or_, select, update
-from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, make_transient_to_detached
+from sqlalchemy.orm.util import identity_key
 
-from crm.consent.models import AddressStanding, ConsentEvent, ConsentPayload, Suppression
+from crm.consent import entries
+from crm.consent.models import AddressStanding, ConsentEvent
 from crm.consent.rules import Act, Channel, Purpose, Reason, Standing, fold
-from crm.consent.tokens import key_id, suppression_token, suppression_tokens
-from crm.contacts.models import Address
+from crm.consent.tokens import suppression_token, suppression_tokens
+from crm.contacts.models import Kind
 from crm.errors import NotFound
+from crm.straight import Statement, straight
 
 STOPPING = {
     Act.OPTED_OUT: Reason.OPTED_OUT,
@@ -52,6 +55,19 @@ class Origin:
     evidence: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What is known of a matter whose standing is locked until the transaction ends."""
+
+    matter: Matter
+    kind: Kind
+    value: str | None
+    """The address; None once destroyed."""
+    token: bytes | None
+    """Of a destroyed address: what the ledger knew it by, if it did."""
+    standing: Standing
+
+
 def record(
     session: Session,
     act: Act,
@@ -65,7 +81,7 @@ def record(
     """Add one fact and bring the standing up to date. Recording the same fact twice is harmless.
 
     Args:
-        session: flushed, not committed; the caller's commit is the promise.
+        session: written to, not committed; the caller's commit is the promise.
         act: what happened.
         matter: to which address, for which purpose, on which channel.
         origin: how we know.
@@ -74,21 +90,73 @@ def record(
         expires_at: for a confirmation, the end of the term of the text that was shown.
 
     Raises:
+        NotFound: there is no such address, or it was destroyed without a trace in the ledger.
+
+    """
+    held = hold(session, matter.address_id, matter.purpose, matter.channel)
+    return add(session, held, act, origin, keys=keys, at=at, expires_at=expires_at)
+
+
+def hold(
+    session: Session,
+    address_id: int,
+    purpose: Purpose,
+    channel: Channel | None = None,
+    *,
+    first: Sequence[Statement] = (),
+) -> Held:
+    """Lock a standing until the transaction ends, and return what is known then.
+
+    Args:
+        session: flushed here.
+        address_id: whose.
+        purpose: for what.
+        channel: None for the address's own: e-mail, or SMS.
+        first: what else is to be said in this breath, before all.
+
+    Raises:
         NotFound: there is no such address.
 
     """
-    address = session.get(Address, matter.address_id)
-    if address is None:
-        raise NotFound(f"address {matter.address_id}")
-    row = _locked(session, matter)
+    session.flush()
+    found = straight(session, *first, *entries.locking(address_id, purpose, channel))[-1]
+    if not found:
+        raise NotFound(f"address {address_id}")
+    [(kind, value, token, own, *standing)] = found
+    return Held(
+        matter=Matter(address_id=address_id, purpose=purpose, channel=Channel(own)),
+        kind=Kind(kind),
+        value=value,
+        token=token,
+        standing=Standing(*standing),
+    )
+
+
+def add(
+    session: Session,
+    held: Held,
+    act: Act,
+    origin: Origin,
+    *,
+    keys: tuple[str, ...],
+    at: datetime,
+    expires_at: datetime | None = None,
+    also: Sequence[Statement] = (),
+) -> ConsentEvent:
+    """Do what ``record`` does about a matter that is held, and ``also`` this in the same breath.
+
+    Raises:
+        NotFound: the address was destroyed without a trace in the ledger.
+
+    """
     salt = secrets.token_bytes(16)
     event = ConsentEvent(
         at=at,
         act=act,
-        purpose=matter.purpose,
-        channel=matter.channel,
-        address_id=address.id,
-        token=_token(session, address, keys=keys),
+        purpose=held.matter.purpose,
+        channel=held.matter.channel,
+        address_id=held.matter.address_id,
+        token=_token(held, keys=keys),
         contact_id=origin.contact_id,
         text_id=origin.text_id,
         source=origin.source,
@@ -97,16 +165,10 @@ def record(
         expires_at=expires_at,
         payload_digest=digest(salt, origin.evidence) if origin.evidence else None,
     )
-    session.add(event)
-    session.flush()
-    if origin.evidence:
-        session.add(ConsentPayload(event_id=event.id, salt=salt, evidence=origin.evidence))
-    _advance(row, event)
-    if act in STOPPING and _stands(row, at):
-        _suppress(session, event, address, key=keys[0])
-    if act is Act.CONFIRMED:
-        _lift(session, event, address, keys=keys)
-    session.flush()
+    proof = [entries.proving(salt, origin.evidence)] if origin.evidence else []
+    follows = _follows(held, event, keys=keys)
+    [[(event.id,)], *_] = straight(session, entries.adding(event), *proof, *follows, *also)
+    _has_written(session, event)
     return event
 
 
@@ -123,83 +185,36 @@ def standing_of(row: AddressStanding | None) -> Standing:
     return Standing(**{name: getattr(row, name) for name in Standing._fields})
 
 
-def _locked(session: Session, matter: Matter) -> AddressStanding:
-    key = asdict(matter)
-    session.execute(insert(AddressStanding).values(**key).on_conflict_do_nothing())
-    return session.scalars(
-        select(AddressStanding)
-        .filter_by(**key)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    ).one()
+def _token(held: Held, *, keys: tuple[str, ...]) -> bytes:
+    if held.value is not None:
+        return suppression_token(held.kind, held.value, key=keys[0])
+    if held.token is None:
+        raise NotFound(f"address {held.matter.address_id} was destroyed without a trace")
+    return held.token
 
 
-def _advance(row: AddressStanding, event: ConsentEvent) -> None:
-    before = standing_of(row)
+def _follows(held: Held, event: ConsentEvent, *, keys: tuple[str, ...]) -> Iterator[Statement]:
+    """Yield what an event that was just added changes in its standing and in the stop list."""
+    before = held.standing
     after = fold(before, event.act, at=event.at, expires_at=event.expires_at)
-    for name in Standing._fields:
-        setattr(row, name, getattr(after, name))
-    if after == before:
-        return
-    if event.act is Act.CONFIRMED:
-        row.grant_event_id = event.id
-    elif event.act is not Act.ASKED:
-        row.stop_event_id = event.id
+    if after != before:
+        yield entries.advancing(event, after)
+    if event.act in STOPPING and _stands(after, event.at):
+        yield entries.suppressing(event, STOPPING[event.act], held.kind, key=keys[0])
+    if event.act is Act.CONFIRMED and held.value is not None:
+        yield entries.lifting(event, suppression_tokens(held.kind, held.value, keys=keys))
 
 
-def _stands(row: AddressStanding, stop_at: datetime) -> bool:
+def _stands(after: Standing, stop_at: datetime) -> bool:
     """Return whether a stop is the last word: one dated before a confirmation is not."""
-    return row.confirmed_at is None or stop_at >= row.confirmed_at
+    return after.confirmed_at is None or stop_at >= after.confirmed_at
 
 
-def _token(session: Session, address: Address, *, keys: tuple[str, ...]) -> bytes:
-    if address.value is not None:
-        return suppression_token(address.kind, address.value, key=keys[0])
-    last = session.scalar(
-        select(ConsentEvent.token)
-        .where(ConsentEvent.address_id == address.id)
-        .order_by(ConsentEvent.id.desc())
-        .limit(1)
-    )
-    if last is None:
-        raise NotFound(f"address {address.id} was destroyed without a trace in the ledger")
-    return last
-
-
-def _suppress(session: Session, event: ConsentEvent, address: Address, *, key: str) -> None:
-    entry = {
-        "kind": address.kind,
-        "key_id": key_id(key),
-        "reason": STOPPING[event.act],
-        "at": event.at,
-        "event_id": event.id,
-        "lifted_at": None,
-        "lifted_by": None,
-    }
-    session.execute(
-        insert(Suppression)
-        .values(token=event.token, purpose=event.purpose, **entry)
-        .on_conflict_do_update(
-            index_elements=["token", "purpose"],
-            set_=entry,
-            where=or_(Suppression.lifted_at.is_not(None), Suppression.at < event.at),
-        )
-    )
-
-
-def _lift(
-    session: Session, event: ConsentEvent, address: Address, *, keys: tuple[str, ...]
-) -> None:
-    if address.value is None:
-        return
-    tokens = suppression_tokens(address.kind, address.value, keys=keys)
-    session.execute(
-        update(Suppression)
-        .where(
-            Suppression.token.in_(tokens),
-            Suppression.purpose == event.purpose,
-            Suppression.lifted_at.is_(None),
-            Suppression.at < event.at,
-        )
-        .values(lifted_at=event.at, lifted_by=event.id)
-    )
+def _has_written(session: Session, event: ConsentEvent) -> None:
+    """Let the session have the event as a row of its own, and read the standing anew."""
+    make_transient_to_detached(event)
+    session.add(event)
+    key = (event.address_id, event.purpose, event.channel)
+    known = session.identity_map.get(identity_key(AddressStanding, key))
+    if known is not None:
+        session.expire(known)

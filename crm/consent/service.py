@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, null, or_, select
 from sqlalchemy.orm import Session
 
-from crm.consent.ledger import Matter, Origin, record, standing_of
+from crm.consent.ledger import Matter, Origin, add, hold, record, standing_of
 from crm.consent.models import AddressStanding, ConsentEvent, ConsentText, Suppression
 from crm.consent.rules import (
     STOPS,
@@ -165,15 +165,11 @@ def stop(
     and what was confirmed under the faster one must not outlive the stop. After the caller's
     commit comes ``gate.barrier``: only then may anybody be told "done".
     """
-    address = session.get(Address, address_id)
-    if address is None:
-        raise NotFound(f"address {address_id}")
-    channel = Channel.EMAIL if address.kind is Kind.EMAIL else Channel.SMS
-    matter = Matter(address_id=address_id, purpose=Purpose.MARKETING, channel=channel)
-    confirmed_at = standing(session, matter).confirmed_at
+    held = hold(session, address_id, Purpose.MARKETING)
+    confirmed_at = held.standing.confirmed_at
     if confirmed_at is not None:
         at = max(at, confirmed_at)
-    return record(session, act, matter, origin, keys=keys, at=at)
+    return add(session, held, act, origin, keys=keys, at=at)
 
 
 def reason_column(purpose: Purpose, *, at: datetime) -> ColumnElement[str | None]:

@@ -7,20 +7,21 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from crm.audit.service import note
+from crm.audit.service import note, noting
 from crm.clinic.service import details
 from crm.consent import service as consent
-from crm.consent.ledger import Origin, standing_of
+from crm.consent.ledger import Held, Origin, add, hold, standing_of
 from crm.consent.models import AddressStanding, ConsentEvent, ConsentText
 from crm.consent.rules import Act, Channel, Purpose, Standing
 from crm.contacts.models import Address, Kind
-from crm.db import limit_transaction
 from crm.delivery.service import last_accepted, pending_at
 from crm.errors import InvalidToken, NotFound
+from crm.straight import locally, straight
 
 STATEMENT_MS: Final = 400
 LOCK_MS: Final = 250
 """Together with the barrier's 1.5 s a person hears within 2 s what became of the click."""
+_HURRY: Final = locally(statement_timeout=STATEMENT_MS, lock_timeout=LOCK_MS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,7 @@ class Aftermath:
 
 def hurry(session: Session) -> None:
     """Let this transaction fail rather than keep a person waiting."""
-    limit_transaction(session, statement_timeout=STATEMENT_MS, lock_timeout=LOCK_MS)
+    straight(session, _HURRY)
 
 
 def address_behind(session: Session, address_id: int) -> Address:
@@ -53,41 +54,42 @@ def has_stopped(session: Session, address: Address) -> bool:
 
 def stop_promotion(
     session: Session,
-    address: Address,
+    address_id: int,
+    origin: Origin,
     *,
-    delivery_id: int | None,
-    source: str,
-    evidence: dict[str, str],
     keys: tuple[str, ...],
     at: datetime,
 ) -> ConsentEvent | None:
     """Record that the reader of a letter wants no more promotion; None if that is so already.
 
-    Flushed, not committed; after the caller's commit comes ``gate.barrier``. A stop is never
-    dated before what it stops: the clocks of two servers may differ, and a confirmation made
-    under the faster one must not outlive the stop.
+    Written in a hurry, not committed; after the caller's commit comes ``gate.barrier``. A stop is
+    never dated before what it stops: the clocks of two servers may differ, and a confirmation made
+    under the faster one must not outlive the stop. Raises InvalidToken.
     """
-    row = session.get(AddressStanding, _key(address), with_for_update=True, populate_existing=True)
-    known = standing_of(row)
+    held = _held(session, address_id)
+    known = held.standing
     if _refused_last(known):
         return None
     at = max(when for when in (at, known.asked_at, known.confirmed_at) if when is not None)
-    origin = Origin(source=source, delivery_id=delivery_id, evidence=evidence)
-    try:
-        event = consent.stop(session, Act.OPTED_OUT, address.id, origin, keys=keys, at=at)
-    except NotFound:
-        return None  # destroyed, and never in the ledger: there is nothing left to stop
-    note(
-        session,
+    written = noting(
         "recipient.opted_out",
         at=at,
         actor_id=None,
         subject="address",
-        subject_id=address.id,
-        source=source,
+        subject_id=address_id,
+        source=origin.source,
     )
-    session.flush()
-    return event
+    try:
+        return add(session, held, Act.OPTED_OUT, origin, keys=keys, at=at, also=[written])
+    except NotFound:
+        return None  # destroyed, and never in the ledger: there is nothing left to stop
+
+
+def _held(session: Session, address_id: int) -> Held:
+    try:
+        return hold(session, address_id, Purpose.MARKETING, first=[_HURRY])
+    except NotFound as error:
+        raise InvalidToken(f"address {address_id}") from error
 
 
 def aftermath(session: Session, address_id: int) -> Aftermath:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from crm import clock
 from crm.clinic.service import details
 from crm.consent import gate
+from crm.consent.ledger import Origin
 from crm.consent.tokens import Unsubscribe, read_unsubscribe
 from crm.contacts.models import Address, Kind
 from crm.current import settings
@@ -23,6 +24,7 @@ from crm.db import session
 from crm.mail.addresses import mask
 from crm.recipients import service
 from crm.safekeeping.stops import keep
+from crm.straight import finish
 from crm.web import refusals
 from crm.web.ending import roll_back
 
@@ -89,33 +91,20 @@ def _ask(link: Unsubscribe) -> Response:
 
 
 def _stop(link: Unsubscribe) -> Response:
-    source = _source()
-    service.hurry(session())
-    address = service.address_behind(session(), link.address_id)
-    shown, clinic = masked(address), details(session())
-    name = {field: getattr(clinic, field) for field in _FOOTER}
-    event = service.stop_promotion(
-        session(),
-        address,
-        delivery_id=link.delivery_id,
-        source=source,
-        evidence=evidence(),
-        keys=settings().suppression_keys,
-        at=clock.now(),
-    )
-    event_id = None if event is None else event.id
-    session().commit()
-    log.info("opted out", extra={"event_id": event_id})
+    origin = Origin(source=_source(), delivery_id=link.delivery_id, evidence=evidence())
+    keys = settings().suppression_keys
+    event = service.stop_promotion(session(), link.address_id, origin, keys=keys, at=clock.now())
+    finish(session())
+    log.info("opted out", extra={"event_id": event and event.id})
     passed = _barrier()
     if passed:  # where it took long, housekeeping does it
         keep(session(), settings(), at=clock.now())
-    if source == _ONE_CLICK:  # a program posts it, and shows the answer to nobody
+    if origin.source == _ONE_CLICK:  # a program posts it, and shows the answer to nobody
         return make_response(str(UNSUBSCRIBED), HTTPStatus.OK if passed else HTTPStatus.ACCEPTED)
-    return _done(link.address_id, masked=shown, clinic=name, passed=passed)
+    return _done(link.address_id, passed=passed)
 
 
 _ONE_CLICK: Final = "one_click"
-_FOOTER: Final = ("name", "legal_name", "inn", "postal_address", "phone", "email")
 
 
 def _barrier() -> bool:
@@ -126,15 +115,15 @@ def _barrier() -> bool:
         return False
 
 
-def _done(address_id: int, *, masked: str, clinic: dict[str, str], passed: bool) -> Response:
+def _done(address_id: int, *, passed: bool) -> Response:
     """Answer that the stop is stored; from here on no fault may turn that into a failure."""
     status = HTTPStatus.OK if passed else HTTPStatus.ACCEPTED
     try:
         service.hurry(session())
         page = render_template(
             "recipients/stopped.html",
-            clinic=clinic,
-            masked=masked,
+            clinic=details(session()),
+            masked=masked(service.address_behind(session(), address_id)),
             passed=passed,
             aftermath=service.aftermath(session(), address_id),
         )

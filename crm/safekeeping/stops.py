@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -19,6 +19,7 @@ from crm.config import Settings
 from crm.safekeeping import journal
 from crm.safekeeping.journal import JournalAway
 from crm.safekeeping.models import Unjournalled
+from crm.straight import finish, locally, straight
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,14 @@ def keep(session: Session, settings: Settings, *, at: datetime) -> bool:
     Call after the commit of a stop, with no transaction open: it opens and ends its own, as
     ``gate.barrier`` does. Nothing is raised: whoever refuses is answered whatever the disk does.
     At most BATCH, the newest first. Two that call at once share the queue; after a crash a stop
-    may be in the journal twice.
+    may be in the journal twice, so that nobody waits for the disk to hear that it left the queue.
     """
+    local = locally(statement_timeout=STATEMENT_MS, synchronous_commit="off")
     try:
-        session.execute(text(f"SET LOCAL statement_timeout = {STATEMENT_MS}"))
-        rows = session.execute(_TAKE, {"most": BATCH}).all()
+        _local, rows = straight(session, local, (_TAKE, {"most": BATCH}))
         if rows:
-            journal.of(settings).write([_record(row) for row in rows], at=at)
-        session.commit()
+            journal.of(settings).write([_record(*row) for row in rows], at=at)
+        finish(session)
     except (JournalAway, SQLAlchemyError) as fault:
         with suppress(SQLAlchemyError):  # the connection may have gone
             session.rollback()
@@ -54,25 +55,26 @@ def waiting(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(Unjournalled)) or 0
 
 
-def _record(row: Row[Any]) -> dict[str, Any]:
+def _record(event_id: int, at: datetime, *what: Any) -> dict[str, Any]:
+    act, purpose, channel, token, kind, key = what
     return {
         "kind": "stop",
-        "event": row.id,
-        "stopped_at": row.at.astimezone(UTC).isoformat(),
-        "act": row.act,
-        "purpose": row.purpose,
-        "channel": row.channel,
-        "address": row.kind,
-        "token": base64.b64encode(row.token).decode(),
-        "key": row.key_id,
+        "event": event_id,
+        "stopped_at": at.astimezone(UTC).isoformat(),
+        "act": act,
+        "purpose": purpose,
+        "channel": channel,
+        "address": kind,
+        "token": base64.b64encode(token).decode(),
+        "key": key,
     }
 
 
-_TAKE = text("""
+_TAKE = """
     WITH taken AS (
         DELETE FROM unjournalled WHERE event_id IN (
             SELECT event_id FROM unjournalled
-            ORDER BY event_id DESC LIMIT :most FOR UPDATE SKIP LOCKED
+            ORDER BY event_id DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED
         ) RETURNING event_id
     )
     SELECT e.id, e.at, e.act, e.purpose, e.channel, e.token, a.kind, s.key_id
@@ -80,4 +82,4 @@ _TAKE = text("""
     JOIN addresses a ON a.id = e.address_id
     LEFT JOIN suppressions s ON s.token = e.token AND s.purpose = e.purpose
     ORDER BY e.id
-""")
+"""

@@ -1,14 +1,12 @@
 """The way out of promotion while the database goes away: at each word said to it, one by one."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask_login import FlaskLoginClient
-from sqlalchemy import Connection, Engine, event, select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from crm.app import create_app
@@ -19,6 +17,7 @@ from crm.db import db
 from crm.safekeeping.journal import Journal
 from tests.conftest import NOON, closing_its_connections
 from tests.crm.test_recipients import confirming, holding, way_out
+from tests.crm.wire import Wire, wire
 from tests.factories import (
     a_clinic,
     a_member_of_staff,
@@ -28,21 +27,34 @@ from tests.factories import (
 )
 
 pytestmark = pytest.mark.usefixtures("time")
-CUT = "SELECT pg_terminate_backend(:pid, 5000)"
-LET_IN = "ALTER DATABASE {} ALLOW_CONNECTIONS {}"
 NOWHERE = "postgresql+psycopg://x:x@127.0.0.1:9/x"
-WORDS = ("before_cursor_execute", "commit", "rollback")
 NOT_STORED = "Сейчас не получилось записать ваш отказ"
+ONE_CLICK = {"List-Unsubscribe": "One-Click"}
+HELD, WRITTEN, COMMITTED, BARRIER, TAKEN, KEPT = range(1, 7)
+"""The words of an opt-out, in their order."""
 
 
 @pytest.fixture
-def site(settings: Settings, session: Session) -> Iterator[Flask]:
+def cable(database: str) -> Iterator[tuple[Wire, str]]:
+    with wire(database) as laid:
+        yield laid
+
+
+@pytest.fixture
+def line(cable: tuple[Wire, str]) -> Wire:
+    """The product's way to the database."""
+    return cable[0]
+
+
+@pytest.fixture
+def site(settings: Settings, session: Session, cable: tuple[Wire, str]) -> Iterator[Flask]:
     """The product with nothing around its requests: each begins and ends a session."""
     a_clinic(session)
     many_willing_contacts(session, 40, at=NOON)
     session.commit()
-    site = create_app(replace(settings, testing=False))
+    site = create_app(replace(settings, database_url=cable[1], testing=False))
     with closing_its_connections(site):
+        assert site.test_client().get("/readyz").status_code == 200
         yield site
 
 
@@ -52,83 +64,53 @@ def links(session: Session, site: Flask) -> Iterator[str]:
     return iter([way_out(found) for found in session.scalars(select(Address.id))])
 
 
-class Scissors:
-    """Cuts the site's connection right before its ``turn``-th word; counts the words."""
-
-    def __init__(self, engine: Engine, outside: Connection, *, turn: int, for_good: bool) -> None:
-        self.engine, self.outside = engine, outside
-        self.turn, self.for_good = turn, for_good
-        self.words = 0
-
-    def __call__(self, connection: Connection, *_: Any) -> None:
-        self.words += 1
-        if self.words == self.turn:
-            if self.for_good:
-                self.let_in("false")
-            pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]
-            self.outside.execute(text(CUT), {"pid": pid})
-
-    def let_in(self, anybody: str) -> None:
-        self.outside.execute(text(LET_IN.format(self.engine.url.database, anybody)))
-
-
-@contextmanager
-def scissors(
-    site: Flask, server: Engine, *words: str, turn: int, for_good: bool = False
-) -> Iterator[Scissors]:
-    with site.app_context():
-        engine = db.engine
-    with server.connect() as outside, ExitStack() as end:
-        cutting = Scissors(engine, outside, turn=turn, for_good=for_good)
-        for name in words or WORDS:
-            event.listen(engine, name, cutting)
-            end.callback(event.remove, engine, name, cutting)
-        end.callback(cutting.let_in, "true")
-        yield cutting
-
-
+@pytest.mark.parametrize("data", [ONE_CLICK, {}], ids=["a mail program", "a person"])
 @pytest.mark.parametrize("for_good", [False, True], ids=["for a moment", "for good"])
 def test_whenever_the_database_goes_away_there_is_an_answer(
-    site: Flask, server: Engine, links: Iterator[str], for_good: bool
+    site: Flask, line: Wire, links: Iterator[str], data: dict[str, str], for_good: bool
 ) -> None:
     told: list[int] = []
     sessions = len(db.session.registry.registry)
     for turn in range(1, 40):
-        with scissors(site, server, turn=turn, for_good=for_good) as cut:
-            told.append(site.test_client().post(next(links)).status_code)
-        if turn > cut.words:
+        line.cut_before(turn, for_good=for_good)
+        told.append(site.test_client().post(next(links), data=data).status_code)
+        if not line.is_cut:
             break
-    stored = told.index(202)
-    assert stored > 10
-    assert set(told[:stored]) == {503}
-    assert set(told[stored:]) == {202, 200}
-    assert told[stored:] == sorted(told[stored:], reverse=True), "what was stored is no failure"
-    assert told[-1] == 200, "the last was not cut"
+        line.cut_before(None)
+    assert told[:BARRIER] == [503, 503, 503, 202]
+    assert len(told[BARRIER:]) >= 3
+    assert set(told[BARRIER:]) == {200}, "what was stored is no failure"
     assert len(db.session.registry.registry) == sessions, "a session outlived its request"
 
 
-def test_it_may_go_away_when_what_failed_is_rolled_back(
-    site: Flask, server: Engine, links: Iterator[str], database: str
+def test_a_connection_that_ended_while_nobody_used_it_is_not_used(
+    site: Flask, line: Wire, links: Iterator[str]
 ) -> None:
-    with (
-        holding(database, "SELECT 1 FROM standings FOR UPDATE"),
-        scissors(site, server, "rollback", turn=1) as cut,
-    ):
+    for _ in range(3):
+        assert site.test_client().post(next(links)).status_code == 200
+        line.cut()
+
+
+def test_it_may_go_away_when_what_failed_is_rolled_back(
+    site: Flask, line: Wire, links: Iterator[str], database: str
+) -> None:
+    with holding(database, "SELECT 1 FROM standings FOR UPDATE"):
+        line.cut_before(HELD + 1)
         answer = site.test_client().post(next(links))
-    assert cut.words == 1
+    assert line.is_cut
     assert answer.status_code == 503
     assert NOT_STORED in answer.text
 
 
 def test_it_may_go_away_when_the_journal_could_not_be_written(
-    site: Flask, server: Engine, links: Iterator[str], settings: Settings
+    site: Flask, line: Wire, links: Iterator[str], settings: Settings
 ) -> None:
     Journal(settings).folder.write_text("no folder")
-    for turn in (1, 2, 3):
-        with scissors(site, server, "rollback", turn=turn) as cut:
-            answer = site.test_client().post(next(links))
-        assert cut.words >= turn, "of the barrier, of the journal, of the end"
-        assert answer.status_code == (202 if turn == 1 else 200)
+    for turn in (TAKEN, TAKEN + 1):
+        line.cut_before(turn)
+        answer = site.test_client().post(next(links), data=ONE_CLICK)
+        assert line.is_cut, "when the queue is asked for, when it is left as it was"
+        assert answer.status_code == 200
 
 
 def test_a_confirmation_that_cannot_be_stored_is_not_called_a_refusal(

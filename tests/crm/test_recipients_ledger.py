@@ -130,3 +130,12 @@ def test_only_a_confirmation_after_the_stop_lifts_it(session: Session) -> None:
     assert bars(session, address, Purpose.MARKETING, keys=KEYS).suppressed
     an_event(session, Act.CONFIRMED, address, at=NOON + timedelta(seconds=1))
     assert not bars(session, address, Purpose.MARKETING, keys=KEYS).suppressed
+
+
+def test_a_session_that_has_read_a_standing_reads_what_a_fact_made_of_it(session: Session) -> None:
+    address = an_email(session)
+    an_event(session, Act.CONFIRMED, address)
+    row = session.get_one(AddressStanding, (address.id, Purpose.MARKETING, Channel.EMAIL))
+    assert row.opted_out_at is None
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON + timedelta(hours=1))
+    assert (row.opted_out_at, row.stop_event_id) == (stop.at, stop.id)

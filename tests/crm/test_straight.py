@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent import gate
 from crm.db import engine_of_a_sender
-from crm.straight import Statement, array, finish, is_silent, numbers, straight
+from crm.straight import Statement, array, finish, is_silent, locally, numbers, straight
 from tests.conftest import NOON
 
 COUNT: Statement = ("SELECT count(*) FROM notes", {})
@@ -48,13 +48,24 @@ def other(engine: Engine) -> Iterator[Session]:
 
 
 def test_rows_come_back_statement_by_statement_as_python_has_them(sender: Session) -> None:
-    values = {"at": NOON, "none": None, "octets": array([b"\x00\xff"])}
+    values = {"at": NOON, "none": None, "one": b"\xff\x00", "many": array([b"\x00\xff"])}
     answers = straight(
         sender,
-        ("SELECT 1, %(at)s::timestamptz, %(none)s::text, (%(octets)s::bytea[])[1]", values),
+        (
+            "SELECT 1, %(at)s::timestamptz, %(none)s::text, %(one)s::bytea, (%(many)s::bytea[])[1]",
+            values,
+        ),
         ("SELECT 2 WHERE false", {}),
     )
-    assert answers == [[(1, NOON, None, b"\x00\xff")], []]
+    assert answers == [[(1, NOON, None, b"\xff\x00", b"\x00\xff")], []]
+
+
+def test_what_is_set_locally_ends_with_the_transaction(sender: Session) -> None:
+    shown = ("SELECT current_setting('lock_timeout'), current_setting('synchronous_commit')", {})
+    before = straight(sender, shown, commit=True)
+    limits = locally(lock_timeout=1200, synchronous_commit="off")
+    assert straight(sender, limits, shown, commit=True)[1] == [("1200ms", "off")]
+    assert straight(sender, shown) == before
 
 
 def test_nothing_is_kept_before_it_is_finished(sender: Session, other: Session) -> None:
