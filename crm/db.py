@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from flask import Flask
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import (
     DateTime,
@@ -97,7 +96,7 @@ class Base(MappedAsDataclass, DeclarativeBase, eq=False, repr=False):
 class Database(SQLAlchemy):
     """Flask's access to the database; none of its connections is used once the server left it."""
 
-    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Flask) -> Engine:
+    def _make_engine(self, bind_key: str | None, options: dict[str, Any], app: Any) -> Engine:
         engine = super()._make_engine(bind_key, options, app)
         event.listen(engine, "checkout", _must_be_silent)
         return engine
@@ -130,7 +129,7 @@ def engine_of_a_sender(url: str) -> Engine:
 
     A sender that freezes in one would hold up everybody behind its locks. Its few statements are
     planned once, for keys and never for scans, whatever the statistics of a growing table say; and
-    it looks at no connection whether it lives: a sender tries again anyway.
+    it does not look whether a connection lives: a sender tries again anyway.
     """
     options = copy.deepcopy(ENGINE_OPTIONS)
     arguments = options["connect_args"]

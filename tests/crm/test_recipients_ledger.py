@@ -136,6 +136,7 @@ def test_a_session_that_has_read_a_standing_reads_what_a_fact_made_of_it(session
     address = an_email(session)
     an_event(session, Act.CONFIRMED, address)
     row = session.get_one(AddressStanding, (address.id, Purpose.MARKETING, Channel.EMAIL))
-    assert row.opted_out_at is None
+    assert standing_of(row) == Standing(confirmed_at=NOON)
     stop = an_event(session, Act.OPTED_OUT, address, at=NOON + timedelta(hours=1))
-    assert (row.opted_out_at, row.stop_event_id) == (stop.at, stop.id)
+    assert standing_of(row) == Standing(confirmed_at=NOON, opted_out_at=stop.at)
+    assert row.stop_event_id == stop.id

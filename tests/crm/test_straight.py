@@ -61,7 +61,10 @@ def test_rows_come_back_statement_by_statement_as_python_has_them(sender: Sessio
 
 
 def test_what_is_set_locally_ends_with_the_transaction(sender: Session) -> None:
-    shown = ("SELECT current_setting('lock_timeout'), current_setting('synchronous_commit')", {})
+    shown: Statement = (
+        "SELECT current_setting('lock_timeout'), current_setting('synchronous_commit')",
+        {},
+    )
     before = straight(sender, shown, commit=True)
     limits = locally(lock_timeout=1200, synchronous_commit="off")
     assert straight(sender, limits, shown, commit=True)[1] == [("1200ms", "off")]
