@@ -41,6 +41,7 @@ ENGINE_OPTIONS: dict[str, Any] = {
         "keepalives_interval": 2,
         "keepalives_count": 3,
         "tcp_user_timeout": 5000,
+        "prepare_threshold": None,  # or a rollback would forget what ``straight`` prepared
     },
 }
 """A person waits two seconds at most to hear that the database is away (contract, POST /u), a
@@ -135,7 +136,6 @@ def engine_of_a_sender(url: str) -> Engine:
     arguments = options["connect_args"]
     arguments["options"] += f" -c idle_in_transaction_session_timeout={STUCK_AFTER_MS}" + _BY_KEYS
     arguments["application_name"] = "sender"
-    arguments["prepare_threshold"] = None  # or a rollback would forget what ``straight`` prepared
     options |= {"pool_size": 1, "max_overflow": 0}
     engine = create_engine(url, **options)
     event.listen(engine, "connect", _end_what_lasts)

@@ -1,7 +1,7 @@
 """The few statements of every window and of every stop, past all the layers above the driver.
 
 What is asked for at once goes to PostgreSQL in one breath (libpq's pipeline mode) and comes back
-in one, a sender's prepared once per connection: the layers and the round trips would cost more
+in one, prepared once per connection: the layers, the round trips and the planning would cost more
 than the database's own work.
 """
 
@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 from psycopg.abc import Transformer as Loader
 from psycopg.adapt import Transformer
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq import ConnStatus, DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
@@ -30,6 +30,8 @@ _COMMIT: Final[Statement] = ("COMMIT", {})
 _PLACE = re.compile(r"%\((\w+)\)s")
 _PREPARED: WeakKeyDictionary[Driver, dict[str, bytes]] = WeakKeyDictionary()
 """By connection, the names of the statements that it knows."""
+_OUTDATED: Final = b"0A000"
+"""What a migration makes of statements prepared before it: only a new connection helps."""
 _FAILED = {ExecStatus.FATAL_ERROR, ExecStatus.BAD_RESPONSE}
 
 
@@ -44,7 +46,7 @@ def straight(session: Session, *statements: Statement, commit: bool = False) -> 
         commit: end the transaction with them.
 
     Raises:
-        OperationalError: whatever the fault; a connection that is gone is given up.
+        OperationalError: whatever the fault; a connection that is gone or outdated is given up.
 
     """
     link = session.connection()
@@ -56,7 +58,7 @@ def straight(session: Session, *statements: Statement, commit: bool = False) -> 
         found = _in_one_breath(driver, [*begin, *statements, *end])
         is_whole = True
     except _Refused as fault:
-        is_whole = True
+        is_whole = fault.result.error_field(DiagnosticField.SQLSTATE) != _OUTDATED
         error = psycopg.errors.error_from_result(fault.result)
         raise OperationalError(None, None, error, hide_parameters=True) from error
     except psycopg.Error as fault:

@@ -98,6 +98,17 @@ def test_a_statement_that_cannot_be_prepared_breaks_nothing(sender: Session) -> 
     assert straight(sender, COUNT) == [[(0,)]]
 
 
+def test_a_migration_outdates_one_answer_and_no_more(sender: Session, other: Session) -> None:
+    kept: Statement = ("SELECT what FROM notes", {})
+    straight(sender, note("kept"), kept, commit=True)
+    other.execute(text("ALTER TABLE notes ALTER what TYPE varchar(40)"))
+    other.commit()
+    with pytest.raises(OperationalError):
+        straight(sender, kept)
+    sender.rollback()
+    assert straight(sender, kept) == [[("kept",)]]
+
+
 def test_a_look_behind_a_lock_in_one_breath_is_younger_than_the_lock(
     sender: Session, other: Session
 ) -> None:

@@ -57,6 +57,8 @@ class Wire:
                     here.close()
                 else:
                     there = socket.create_connection(self._to)
+                    for end in (here, there):
+                        end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                     threading.Thread(target=self._speak, args=(here, there), daemon=True).start()
                     threading.Thread(target=_carry, args=(there, here), daemon=True).start()
 
