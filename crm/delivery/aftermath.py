@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose
 from crm.delivery import manners, refusals, rest, service, together
-from crm.delivery.door import Door, refuses_us
+from crm.delivery.door import Door, Doors, refuses_us
 from crm.delivery.lease import Work
 from crm.delivery.rules import after_doubt, after_loss, after_trouble
 from crm.delivery.states import DeliveryState, Lane
@@ -27,16 +27,21 @@ from crm.mail.smtp import Kind, Stage, Verdict
 class Aftermath:
     """What the answers to one mailing's letters bring.
 
-    ``vigil`` and ``door`` live as long as their sender.
+    ``vigil``, ``door`` and ``doors`` live as long as their sender.
     """
 
     lane: Lane
     vigil: Vigil
     door: Door
+    """The relay's."""
+    doors: Doors
+    """Of the destinations behind it."""
     bounced: list[tuple[Recipient, str]] = field(default_factory=list)
     """Whose address does not exist, and the reply that says so."""
     rests: dict[str, str] = field(default_factory=dict)
     """By destination, the reply that began it."""
+    doubts: dict[str, str] = field(default_factory=dict)
+    """By destination, the last reply that begins one if it is repeated."""
     accepted_at: set[str] = field(default_factory=set)
     """Destinations that took a letter."""
     refusals: Counter[Refusal] = field(default_factory=Counter)
@@ -73,7 +78,7 @@ class Aftermath:
         self.door.heed(one.delivery_id, verdict)
         match verdict.kind:
             case Kind.ACCEPTED:
-                self.accepted_at.add(_destination(work, one))
+                self._accepted(_destination(work, one))
                 self.hold = self.hold or self.vigil.heed(work.provider, None)
             case Kind.UNCERTAIN:
                 doubt = after_doubt(purpose, one.tries, at=at)
@@ -109,6 +114,7 @@ class Aftermath:
         """
         for one, reply in self.bounced:
             refusals.bounced(session, one.delivery_id, reply=reply, keys=keys, at=at)
+        self.rests = self._repeated(rests) | self.rests
         for destination in sorted(self.rests):
             rest.rest(session, destination, because=self.rests[destination], at=at)
         woken = sorted(self.accepted_at.intersection(rests))
@@ -121,6 +127,17 @@ class Aftermath:
             self.hold = self._judged_by_all(session, work)
         if self.hold:
             service.hold(session, work.mailing_id, self.hold)
+
+    def _repeated(self, rests: Collection[str]) -> dict[str, str]:
+        """Return the doubts that have come true: of several letters, or right after a rest.
+
+        What rested because of any sender's letters rests again by one more refusal.
+        """
+        return {
+            destination: reply
+            for destination, reply in self.doubts.items()
+            if destination in rests or self.doors.is_shut(destination)
+        }
 
     def _judged_by_all(self, session: Session, work: Work) -> str | None:
         bounced = self.refusals[Refusal.NO_SUCH_ADDRESS]
@@ -138,12 +155,20 @@ class Aftermath:
 
     def clear(self) -> None:
         """Forget what was written down."""
+        for destination in self.rests:
+            self.doors.forget(destination)
         self.bounced.clear()
         self.rests.clear()
+        self.doubts.clear()
         self.accepted_at.clear()
         self.refusals.clear()
         self.replies.clear()
         self.hold = self.turned_away = None
+
+    def _accepted(self, destination: str) -> None:
+        self.accepted_at.add(destination)
+        self.doors.forget(destination)
+        self.doubts.pop(destination, None)
 
     def _not_handed_over(self, result: Result, verdict: Verdict, *, at: datetime) -> None:
         result.state = DeliveryState.QUEUED
@@ -183,6 +208,9 @@ class Aftermath:
         result.retry_at = follows.retry_at
         if follows.rests:
             self.rests[_destination(work, one)] = verdict.text
+        if follows.rests_if_repeated:
+            self.doubts[_destination(work, one)] = verdict.text
+            self.doors.turn_away(_destination(work, one), one.delivery_id)
         if follows.bounced:
             self.bounced.append((one, verdict.text))
         self.hold = self.hold or self.vigil.heed(work.provider, refusal)

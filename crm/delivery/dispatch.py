@@ -17,7 +17,7 @@ from crm.delivery import lease, unprinted
 from crm.delivery.aftermath import Aftermath
 from crm.delivery.allowance import Allowance
 from crm.delivery.crossing import Crossing
-from crm.delivery.door import Door
+from crm.delivery.door import Door, Doors
 from crm.delivery.errand import Errand, prepare
 from crm.delivery.holding import Holding
 from crm.delivery.insist import insist, try_once
@@ -65,6 +65,8 @@ class Sender:
     allowance: Allowance = field(init=False)
     door: Door = field(init=False, default_factory=Door)
     """Of ``relay``."""
+    doors: Doors = field(init=False, default_factory=Doors)
+    """Of the destinations behind it."""
     vigils: dict[int, Vigil] = field(init=False, default_factory=dict)
     """By mailing."""
     errands: dict[int, Errand] = field(init=False, default_factory=dict)
@@ -137,7 +139,7 @@ class Sender:
         if self.lane is Lane.SERVICE or len(self.vigils) >= VIGILS:
             self.vigils.clear()
         vigil = self.vigils.setdefault(work.mailing_id, Vigil())
-        aftermath = Aftermath(lane=self.lane, vigil=vigil, door=self.door)
+        aftermath = Aftermath(lane=self.lane, vigil=vigil, door=self.door, doors=self.doors)
         return Holding(work=work, errand=errand, lane=self.lane, aftermath=aftermath)
 
     def _is_over(self) -> bool:
@@ -159,7 +161,8 @@ class Sender:
             size = max(1, min(self.size, relay.connections // SENDERS))
             fleet: Fleet[int] = Fleet(relay, size=size, patience_s=PATIENCE_S[self.lane])
             self.crossing = Crossing(session=self.session, fleet=fleet, size=size, now=self.now)
-            self.door = self.door if relay == self.relay else Door()
+            if relay != self.relay:
+                self.door, self.doors = Door(), Doors()
             self.relay = relay
             self.allowance.relay_host = relay.host
         return self.crossing

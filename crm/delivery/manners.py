@@ -27,10 +27,14 @@ RESTS: Final = (timedelta(minutes=15), timedelta(hours=1), timedelta(hours=4))
 """How long a destination is left alone: longer each time, until a letter is accepted again."""
 
 RELAY: Final = "relay"
-_TRIED_AGAIN: Final = frozenset({Refusal.GREYLISTED, Refusal.RATE_LIMITED, Refusal.UNAVAILABLE})
+_TRIED_AGAIN: Final = frozenset(
+    {Refusal.GREYLISTED, Refusal.MAILBOX_BUSY, Refusal.RATE_LIMITED, Refusal.UNAVAILABLE}
+)
 """Whatever the code: ``550 too many messages, try later`` is no end."""
 ABOUT_US: Final = frozenset({Refusal.POLICY, Refusal.OUR_FAULT})
 """What says something of the sender or the letter, and nothing of a person."""
+_OF_A_DESTINATION: Final = frozenset({Refusal.UNAVAILABLE, Refusal.POLICY})
+"""What, for now, can mean everybody's letters there: neither a stranger's nor one mailbox's."""
 _CLOSING: Final = 421
 
 
@@ -41,7 +45,9 @@ class Consequence:
     retry_at: datetime | None = None
     """When to try again; None: the delivery has failed."""
     rests: bool = False
-    """Put the letter's ``destination`` at rest (``pace.rest``)."""
+    """Put the letter's ``destination`` at rest (``rest.rest``)."""
+    rests_if_repeated: bool = False
+    """Put it at rest if it says so to several letters (``door.Doors``): once is a hiccup."""
     bounced: bool = False
     """Record ``Act.BOUNCED`` for the address: it gets nothing any more, reminders included."""
     alarms: bool = False
@@ -60,10 +66,13 @@ def after(refusal: Refusal, tries: int, *, code: int | None, at: datetime) -> Co
     """
     for_now = refusal in _TRIED_AGAIN or code is None or code < 500
     again = for_now and tries < MAX_TRIES
+    rests = refusal is Refusal.RATE_LIMITED or _hung_up(refusal, code)
+    is_temporary = code is not None and code < 500
     pauses = STRANGERS_PAUSES if refusal is Refusal.GREYLISTED else PAUSES
     return Consequence(
         retry_at=at + pauses[tries - 1] if again else None,
-        rests=refusal is Refusal.RATE_LIMITED or _hung_up(refusal, code),
+        rests=rests,
+        rests_if_repeated=is_temporary and not rests and refusal in _OF_A_DESTINATION,
         bounced=refusal is Refusal.NO_SUCH_ADDRESS,
         alarms=refusal in ABOUT_US,
     )

@@ -16,6 +16,8 @@ class Refusal(StrEnum):
     NO_SUCH_ADDRESS = "no_such_address"
     """Hard: the mailbox or its domain does not exist, or was closed."""
     MAILBOX_FULL = "mailbox_full"
+    MAILBOX_BUSY = "mailbox_busy"
+    """Temporary, and of this recipient alone: nobody else there is refused by it."""
     GREYLISTED = "greylisted"
     """A stranger is asked to come again; nobody is slowed by it."""
     RATE_LIMITED = "rate_limited"
@@ -25,7 +27,7 @@ class Refusal(StrEnum):
     OUR_FAULT = "our_fault"
     """Size, content, syntax, our sender's address, our sign-in at the relay."""
     UNAVAILABLE = "unavailable"
-    """Temporary, for any other reason."""
+    """Temporary, for any other reason: the server itself is not well."""
     OTHER = "other"
     """Permanent and unclear."""
 
@@ -44,7 +46,7 @@ _SIGN_IN: Final = frozenset({530, 534, 535, 538})
 _BY_WORDS: Final = (
     (words.GREYLISTED, Refusal.GREYLISTED),
     (words.OUR_SENDER, Refusal.OUR_FAULT),
-    (words.ONE_MAILBOX_BUSY, Refusal.UNAVAILABLE),
+    (words.ONE_MAILBOX_BUSY, Refusal.MAILBOX_BUSY),
     (words.TOO_MUCH, Refusal.RATE_LIMITED),
     (words.OUR_HOST, Refusal.POLICY),
     (words.WANTED_BY_NOBODY, Refusal.POLICY),
@@ -63,6 +65,8 @@ _BY_STATUS: Final = {
     "5.0": Refusal.OTHER,
 }
 _BY_SUBJECT: Final = {"5": Refusal.OUR_FAULT, "6": Refusal.OUR_FAULT, "7": Refusal.POLICY}
+_OF_A_MAILBOX: Final = ("1.", "2.")
+"""Subjects of RFC 3463: addressing, and the state of the mailbox."""
 _BY_CODE: Final = {
     **dict.fromkeys((500, 501, 502, 503, 504, 555), Refusal.OUR_FAULT),
     552: Refusal.MAILBOX_FULL,
@@ -99,6 +103,7 @@ _EVEN_FOR_NOW: Final = frozenset(
     {
         Refusal.GREYLISTED,
         Refusal.MAILBOX_FULL,
+        Refusal.MAILBOX_BUSY,
         Refusal.OUR_FAULT,
         Refusal.RATE_LIMITED,
         Refusal.UNAVAILABLE,
@@ -108,6 +113,7 @@ _EVEN_FOR_NOW: Final = frozenset(
 _PERSONAL: Final = {
     Refusal.NO_SUCH_ADDRESS: Refusal.OTHER,
     Refusal.MAILBOX_FULL: Refusal.UNAVAILABLE,
+    Refusal.MAILBOX_BUSY: Refusal.UNAVAILABLE,
 }
 """What these become where nobody was named yet."""
 
@@ -133,5 +139,9 @@ def _temporary(detail: str, said: str, stage: str) -> Refusal:
         return by_status
     if detail == "7.1" and stage in ABOUT_A_PERSON and words.LATER.search(said):
         return Refusal.GREYLISTED
-    is_policy = found is Refusal.POLICY or detail.startswith("7.")
-    return Refusal.POLICY if is_policy else Refusal.UNAVAILABLE
+    if found is Refusal.POLICY or detail.startswith("7."):
+        return Refusal.POLICY
+    of_one = detail.startswith(_OF_A_MAILBOX) or found is Refusal.NO_SUCH_ADDRESS
+    if of_one or words.ONE_MAILBOX_AWAY.search(said):
+        return Refusal.MAILBOX_BUSY
+    return Refusal.UNAVAILABLE

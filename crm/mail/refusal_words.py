@@ -57,6 +57,11 @@ ONE_MAILBOX_BUSY: Final = _any(
     r"(user|recipient).{0,40}(receiving mail|exceeded (the )?message rate)",
 )
 """That mailbox gets too much from everybody: nobody else has to rest."""
+ONE_MAILBOX_AWAY: Final = _any(
+    r"(mailbox|recipient|account)\b.{0,40}(unavailable|busy|locked|disabled|inactive|suspended)",
+    r"(ящик|получател)\w*.{0,40}(недоступ|занят|заблокирован)",
+)
+"""In a refusal for now: one for good says by it that nobody is there."""
 SIZE: Final = _any(
     r"(message|mail|letter|size|data|header|line)\w*.{0,40}"
     r"(too (big|large|long)|exceed\w*.{0,30}(size|maximum|length))",

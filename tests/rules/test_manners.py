@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from crm.delivery.door import REMEMBERED, Doors
 from crm.delivery.manners import after, destination
 from crm.delivery.quiet import quiet_until
 from crm.delivery.vigil import (
@@ -39,7 +40,7 @@ def pauses(refusal: Refusal, code: int | None) -> list[timedelta]:
 
 def test_a_stranger_comes_again_soon_and_others_after_longer_pauses() -> None:
     assert pauses(Refusal.GREYLISTED, 450) == [5 * MINUTE, 15 * MINUTE, HOUR, 4 * HOUR]
-    for refusal in (RATE, Refusal.UNAVAILABLE, Refusal.MAILBOX_FULL, POLICY):
+    for refusal in (RATE, Refusal.UNAVAILABLE, Refusal.MAILBOX_FULL, Refusal.MAILBOX_BUSY, POLICY):
         assert pauses(refusal, 451) == [15 * MINUTE, HOUR, 4 * HOUR, 12 * HOUR]
     assert len(pauses(Refusal.UNAVAILABLE, None)) == 4
 
@@ -68,6 +69,51 @@ def test_a_limit_and_a_server_that_hangs_up_bring_a_rest_and_greylisting_none() 
     assert not after(Refusal.UNAVAILABLE, 1, code=451, at=NOON).rests
     assert not after(Refusal.GREYLISTED, 1, code=421, at=NOON).rests
     assert not after(POLICY, 1, code=550, at=NOON).rests
+
+
+@pytest.mark.parametrize(
+    ("refusal", "code", "rests"),
+    [
+        (Refusal.UNAVAILABLE, 451, True),
+        (POLICY, 450, True),
+        (Refusal.UNAVAILABLE, None, False),
+        (POLICY, 550, False),
+        (Refusal.GREYLISTED, 450, False),
+        (Refusal.MAILBOX_FULL, 452, False),
+        (Refusal.MAILBOX_BUSY, 450, False),
+        (Refusal.OUR_FAULT, 451, False),
+    ],
+)
+def test_what_may_be_said_to_everybody_brings_a_rest_if_it_is_repeated(
+    refusal: Refusal, code: int | None, rests: bool
+) -> None:
+    follows = after(refusal, 1, code=code, at=NOON)
+    assert (follows.rests, follows.rests_if_repeated) == (False, rests)
+
+
+def test_what_brings_a_rest_at_once_is_not_waited_for() -> None:
+    for refusal, code in ((RATE, 450), (Refusal.UNAVAILABLE, 421)):
+        assert not after(refusal, 1, code=code, at=NOON).rests_if_repeated
+
+
+def test_a_destination_is_shut_after_three_letters_with_none_accepted_between() -> None:
+    doors = Doors()
+    for delivery_id in (1, 1, 2):
+        doors.turn_away("domain:a.example", delivery_id)
+    doors.turn_away("domain:b.example", 3)
+    assert not doors.is_shut("domain:a.example")
+    doors.turn_away("domain:a.example", 3)
+    assert doors.is_shut("domain:a.example")
+    assert not doors.is_shut("domain:b.example")
+    doors.forget("domain:a.example")
+    assert not doors.is_shut("domain:a.example")
+
+
+def test_no_sender_remembers_destinations_without_end() -> None:
+    doors = Doors()
+    for number in range(3 * REMEMBERED):
+        doors.turn_away(f"domain:{number}.example", number)
+    assert 0 < len(doors) <= REMEMBERED
 
 
 def test_a_group_rests_as_a_whole_and_another_domain_alone() -> None:

@@ -4,9 +4,10 @@ import pytest
 
 from crm.mail.refusal import Refusal, classify
 
-HARD, FULL, GREY, RATE, POLICY, OURS, AWAY, OTHER = (
+HARD, FULL, BUSY, GREY, RATE, POLICY, OURS, AWAY, OTHER = (
     Refusal.NO_SUCH_ADDRESS,
     Refusal.MAILBOX_FULL,
+    Refusal.MAILBOX_BUSY,
     Refusal.GREYLISTED,
     Refusal.RATE_LIMITED,
     Refusal.POLICY,
@@ -23,10 +24,10 @@ REPLIES = [
     (HARD, 550, "5.2.1 The email account that you tried to reach is inactive. gsmtp"),
     (FULL, 552, "5.2.2 The email account that you tried to reach is over quota. ?p=OverQuotaPerm"),
     (FULL, 452, "4.2.2 The recipient's inbox is out of storage space. ?p=OverQuotaTemp gsmtp"),
-    (AWAY, 450, "4.2.1 The user you are trying to contact is receiving mail too quickly."),
-    (AWAY, 450, "4.2.1 The user you are trying to contact is receiving mail at a rate that "
+    (BUSY, 450, "4.2.1 The user you are trying to contact is receiving mail too quickly."),
+    (BUSY, 450, "4.2.1 The user you are trying to contact is receiving mail at a rate that "
      "prevents additional messages from being delivered."),
-    (AWAY, 550, "5.2.1 The user you are trying to contact is receiving mail at a rate that "
+    (BUSY, 550, "5.2.1 The user you are trying to contact is receiving mail at a rate that "
      "prevents additional messages from being delivered."),
     (RATE, 421, "4.7.28 Gmail has detected an unusual rate of unsolicited mail originating from "
      "your IP address. To protect our users, mail has been temporarily rate limited."),
@@ -81,7 +82,7 @@ REPLIES = [
     (POLICY, 554, "5.7.1 [2] Message rejected under suspicion of SPAM; https://help.example/"),
     (GREY, 451, "4.7.1 Sorry, the service is currently unavailable. Please come back later."),
     (GREY, 450, "4.7.1 *** greylist, try again in 5 minutes"),
-    (AWAY, 450, "4.2.1 The recipient has exceeded message rate limit. Try again later."),
+    (BUSY, 450, "4.2.1 The recipient has exceeded message rate limit. Try again later."),
     (RATE, 451, "4.5.1 The sending rate limit is exceeded, slow down"),
     (FULL, 452, "4.2.2 Mailbox is full"),
     # Rambler, hosting firms, Russian words
@@ -103,7 +104,7 @@ REPLIES = [
     # Postfix
     (HARD, 550, "5.1.1 ***: Recipient address rejected: User unknown in local recipient table"),
     (HARD, 550, "5.1.1 ***: Recipient address rejected: undeliverable address: host said: 550"),
-    (AWAY, 450, "4.1.1 ***: Recipient address rejected: unverified address: Address lookup failed"),
+    (BUSY, 450, "4.1.1 ***: Recipient address rejected: unverified address: Address lookup failed"),
     (GREY, 450, "4.2.0 ***: Recipient address rejected: Greylisted, see http://postgrey.example"),
     (OURS, 450, "4.1.8 ***: Sender address rejected: Domain not found"),
     (OURS, 550, "5.1.0 ***: Sender address rejected: User unknown in virtual alias table"),
@@ -167,11 +168,14 @@ REPLIES = [
     (OTHER, 550, "5.4.6 Routing loop detected"),
     (AWAY, 421, "Service not available, closing transmission channel"),
     (AWAY, 451, "4.4.1 connection timed out"),
-    (AWAY, 450, "mailbox unavailable"),
+    (BUSY, 450, "mailbox unavailable"),
     (HARD, None, "smtp; 550 5.1.1 User unknown"),
     (HARD, None, "5.4.4 Unable to route: no mail hosts for domain"),
     (AWAY, None, "connection lost"),
-    (AWAY, 550, "5.2.1 recipient is receiving mail too fast"),
+    (BUSY, 550, "5.2.1 recipient is receiving mail too fast"),
+    (BUSY, 451, "User unknown, try again later"),
+    (BUSY, 450, "Почтовый ящик временно недоступен"),
+    (AWAY, 451, "4.4.3 DNS lookup of the recipient's domain timed out"),
 ]  # fmt: skip
 
 
@@ -183,7 +187,7 @@ def test_a_reply_is_taken_for_what_it_says(refusal: Refusal, code: int | None, t
 @pytest.mark.parametrize("stage", ["connect", "hello", "mail", "data"])
 def test_before_a_recipient_is_named_nothing_is_said_of_a_person(stage: str) -> None:
     said = {classify(code, None, text, stage=stage) for _refusal, code, text in REPLIES}
-    assert said.isdisjoint({HARD, FULL})
+    assert said.isdisjoint({HARD, FULL, BUSY})
 
 
 def test_what_is_refused_for_now_is_never_hard() -> None:
