@@ -115,6 +115,19 @@ class AddressStanding(Base, kw_only=True):
     """The newest stop: what a journal names when it says why."""
 
 
+class Barrier(Base, kw_only=True):
+    """A stop after which the gate was passed exclusively: its person could be told "done".
+
+    ``turn`` is given while nobody else is in the gate. So turns are in the order of the gate, which
+    no clock disturbs, and a letter's (``Outcome.turn``) tells before which stops it left.
+    """
+
+    __tablename__ = "barriers"
+
+    turn: Mapped[int] = mapped_column(BigInteger, Identity(), init=False, primary_key=True)
+    event_id: Mapped[int] = mapped_column(ForeignKey("consent_events.id"), unique=True)
+
+
 class Suppression(Base, kw_only=True):
     """An entry of the stop list: a keyed HMAC, so that it outlives the address it stops.
 

@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from crm.consent import gate
 from crm.consent.rules import Reason, refusal
 from crm.delivery import look
 from crm.delivery.holding import Holding
@@ -23,7 +24,7 @@ from crm.delivery.rules import AFTER_LOSS, LOOK_S
 from crm.delivery.states import DeliveryState, MailingState
 from crm.delivery.window import Recipient, Result
 from crm.mail.smtp import Fleet, Kind, Verdict
-from crm.straight import finish, is_silent
+from crm.straight import is_silent, straight
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,8 @@ class Aboard:
     is_dotted: bool = False
     event_id: int | None = None
     """The ledger event that allowed its dot."""
+    turn: int | None = None
+    """Which stops had passed the gate when its dot was written (``gate.TURN``)."""
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -110,7 +113,9 @@ class Crossing:
                 if not stands():
                     raise GateLost
                 self._pass_one(each, looks.get(each.one.delivery_id), looked)
-            finish(self.session)
+            [[(turn,)]] = straight(self.session, (gate.TURN, {}), commit=True)
+            for each in waiting:
+                each.turn = turn if each.is_dotted else None
         except (DBAPIError, GateLost):
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
             self.session.invalidate()
@@ -204,6 +209,7 @@ class Crossing:
         )
         if result.state is DeliveryState.ACCEPTED:
             result.event_id = each.event_id
+        result.turn = each.turn
         each.holding.results.append(result)
 
     def _end(

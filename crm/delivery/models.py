@@ -198,6 +198,9 @@ class Outcome(Base, kw_only=True):
     """Why it was withheld."""
     event_id: Mapped[int | None] = mapped_column(BigInteger, default=None)
     """The ledger event that decided: the stop that forbade, the confirmation that allowed."""
+    turn: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """The newest ``Barrier`` when the dots of its gate were written: of an older stop, the letter
+    left afterwards. None where no dot was written, or the gate was lost meanwhile."""
     code: Mapped[int | None] = mapped_column(default=None)
     enhanced: Mapped[str | None] = mapped_column(String(12), default=None)
     """The code of RFC 3463."""

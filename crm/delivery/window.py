@@ -52,6 +52,7 @@ class Result:
     retry_at: datetime | None = None
     reason: Reason | None = None
     event_id: int | None = None
+    turn: int | None = None
     code: int | None = None
     enhanced: str | None = None
     refusal: str | None = None
@@ -193,6 +194,7 @@ _OUTCOME = (
     ("at", "timestamptz"),
     ("reason", "varchar"),
     ("event_id", "bigint"),
+    ("turn", "bigint"),
     ("code", "int"),
     ("enhanced", "varchar"),
     ("refusal", "varchar"),

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from crm.audit.service import note
 from crm.consent.ledger import Matter, Origin, record
+from crm.consent.models import ConsentEvent
 from crm.consent.rules import Act, Channel, Purpose
 from crm.consent.service import stop
 from crm.contacts.models import Address, ContactAddress, Kind
@@ -61,18 +62,19 @@ def refuse_advertising(
     actor_id: int,
     keys: tuple[str, ...],
     at: datetime,
-) -> None:
-    """Record the refusal for each address: e-mail, or SMS and calls (OPT-08).
+) -> list[ConsentEvent]:
+    """Record the refusal for each address, and return it: e-mail, or SMS and calls (OPT-08).
 
     Who shares an address is stopped with it. After the caller's commit comes ``gate.barrier``:
     only then may anybody be told "done".
     """
     origin = Origin(source=source, contact_id=contact_id, actor_id=actor_id)
+    stops: list[ConsentEvent] = []
     for address in addresses:
-        stop(session, Act.OPTED_OUT, address.id, origin, keys=keys, at=at)
+        stops.append(stop(session, Act.OPTED_OUT, address.id, origin, keys=keys, at=at))
         if address.kind is Kind.PHONE:
             calls = Matter(address_id=address.id, purpose=Purpose.MARKETING, channel=Channel.PHONE)
-            record(session, Act.OPTED_OUT, calls, origin, keys=keys, at=at)
+            stops.append(record(session, Act.OPTED_OUT, calls, origin, keys=keys, at=at))
     note(
         session,
         "contact.opted_out",
@@ -84,6 +86,7 @@ def refuse_advertising(
         addresses=len(addresses),
     )
     session.flush()
+    return stops
 
 
 def aftermath(session: Session, address_ids: Sequence[int]) -> Aftermath:

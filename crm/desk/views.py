@@ -122,7 +122,7 @@ def opt_out(contact_id: int) -> ResponseReturnValue:
     _must_exist(contact_id)
     addresses = stopping.addresses_to_stop(session(), contact_id, _address_id())
     address_ids = [address.id for address in addresses]
-    stopping.refuse_advertising(
+    stops = stopping.refuse_advertising(
         session(),
         contact_id,
         addresses,
@@ -131,8 +131,9 @@ def opt_out(contact_id: int) -> ResponseReturnValue:
         keys=settings().suppression_keys,
         at=clock.now(),
     )
+    stop_ids = [event.id for event in stops]
     session().commit()
-    passed = gate.barrier(session())
+    passed = gate.barrier(session(), stop_ids)
     return render_template(
         "desk/opted_out.html",
         passed=passed,

@@ -63,13 +63,18 @@ def _stops(look: Look) -> Iterator[Metric]:
     yield _gaps("stops", "Refusals of today and of 30 days.", {d: g.stops for d, g in gaps.items()})
     yield _gaps(
         "stop_gap_seconds",
-        "Longest proved time from a refusal to a letter that left after it; must be 0.",
+        "Longest time from a refusal to the answer to a letter that left after it; must be 0.",
         {days: gap.proved.total_seconds() for days, gap in gaps.items()},
     )
     yield _gaps(
         "answers_after_stop",
         "Letters the mail server answered after a refusal; they may have left before it.",
         {days: gap.letters for days, gap in gaps.items()},
+    )
+    yield _gaps(
+        "answers_after_stop_unproved",
+        "Of these, the ones of which no order at the gate is known.",
+        {days: gap.unproved for days, gap in gaps.items()},
     )
     yield _one("stops_unjournalled", "Stops not in the journal yet.", look.unjournalled.waiting)
     logs = [

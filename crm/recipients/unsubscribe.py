@@ -6,6 +6,7 @@ The token is the authority: no cookie, no CSRF token, no redirect, no limit per 
 
 import logging
 import sys
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Final
 
@@ -96,7 +97,7 @@ def _stop(link: Unsubscribe) -> Response:
     event = service.stop_promotion(session(), link.address_id, origin, keys=keys, at=clock.now())
     finish(session())
     log.info("opted out", extra={"event_id": event and event.id})
-    passed = _barrier()
+    passed = _barrier([event.id] if event else [])
     if passed:  # where it took long, housekeeping does it
         keep(session(), settings(), at=clock.now())
     if origin.source == _ONE_CLICK:  # a program posts it, and shows the answer to nobody
@@ -107,9 +108,9 @@ def _stop(link: Unsubscribe) -> Response:
 _ONE_CLICK: Final = "one_click"
 
 
-def _barrier() -> bool:
+def _barrier(stops: Collection[int]) -> bool:
     try:
-        return gate.barrier(session())
+        return gate.barrier(session(), stops)
     except SQLAlchemyError:
         roll_back()
         return False

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from crm.contacts.models import Address
 from crm.db import db
 from crm.delivery import service
 from crm.delivery.models import Delivery, Outcome, Window
+from crm.operations.stop_gap import gap
 from tests.delivery.processes import Site, site, started
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
@@ -191,6 +193,7 @@ def test_no_dot_follows_a_confirmed_opt_out(
     assert late_dots(leavers, written) == []
     assert {status for leaver in leavers for status in leaver.statuses} <= {200, 202}
     assert confirmed(leavers) >= HARD, "the race was not run hard enough to say anything"
+    assert not gap(session, since=clock.now() - timedelta(days=1)).proved
     tallies = [service.tally(session, mailing_id) for mailing_id in mailing_ids]
     assert [tally.settled for tally in tallies] == [tally.planned for tally in tallies]
     assert sum(tally.withheld for tally in tallies) > 0, "no stop hit a window"
@@ -212,6 +215,7 @@ def test_without_the_gate_some_dots_do_follow(
         enough=lambda leavers: bool(late_dots(leavers, dots(log))),
     )
     assert late_dots(leavers, dots(log)), "the race proves nothing if it cannot be lost"
+    assert gap(session, since=clock.now() - timedelta(days=1)).proved, "the rows tell of it"
 
 
 @pytest.mark.race

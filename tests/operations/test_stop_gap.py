@@ -1,12 +1,15 @@
 """The gap between a stop and a letter after it, from rows as the engine leaves them."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from crm.consent import gate
 from crm.consent.ledger import Matter, Origin, record
+from crm.consent.models import Barrier, ConsentEvent
 from crm.consent.rules import Act, Channel, Purpose
 from crm.contacts.models import Address
 from crm.delivery.models import Delivery, Mailing, Outcome
@@ -15,6 +18,12 @@ from crm.operations.stop_gap import PATIENCE, REMEMBERED_S, Gap, gap, long_gap
 from tests.factories import KEYS, NOON, a_running_mailing, a_willing_contact, an_event
 
 SECOND = timedelta(seconds=1)
+NOTHING: dict[str, Any] = {
+    "letters": 0,
+    "last_after": timedelta(),
+    "unproved": 0,
+    "proved": timedelta(),
+}
 
 
 @pytest.fixture
@@ -28,12 +37,34 @@ def address(session: Session, mailing: Mailing) -> Address:
     return session.scalars(select(Address)).one()
 
 
-def answered(session: Session, at: datetime, state: DeliveryState = DeliveryState.ACCEPTED) -> None:
+def answered(
+    session: Session,
+    at: datetime,
+    state: DeliveryState = DeliveryState.ACCEPTED,
+    *,
+    turn: int | None = None,
+    event_id: int | None = None,
+) -> None:
     delivery_id, mailing_id = session.execute(
         select(func.max(Delivery.id), func.max(Delivery.mailing_id))
     ).one()
-    session.add(Outcome(delivery_id=delivery_id, mailing_id=mailing_id, state=state, at=at))
+    session.add(
+        Outcome(
+            delivery_id=delivery_id,
+            mailing_id=mailing_id,
+            state=state,
+            at=at,
+            turn=turn,
+            event_id=event_id,
+        )
+    )
     session.flush()
+
+
+def passed(session: Session, stop: ConsentEvent) -> int:
+    """Let a stop pass the gate; return its turn."""
+    assert gate.barrier(session, [stop.id])
+    return session.scalars(select(Barrier.turn).where(Barrier.event_id == stop.id)).one()
 
 
 def seen(session: Session) -> Gap:
@@ -42,7 +73,7 @@ def seen(session: Session) -> Gap:
 
 def test_without_stops_there_is_none(session: Session, address: Address) -> None:
     answered(session, NOON)
-    assert seen(session) == Gap(stops=0, letters=0, last_after=timedelta())
+    assert seen(session) == Gap(stops=0, **NOTHING)
 
 
 def test_a_letter_answered_before_the_stop_is_none_of_them(
@@ -50,7 +81,7 @@ def test_a_letter_answered_before_the_stop_is_none_of_them(
 ) -> None:
     answered(session, NOON)
     an_event(session, Act.OPTED_OUT, address, at=NOON + SECOND)
-    assert seen(session) == Gap(stops=1, letters=0, last_after=timedelta())
+    assert seen(session) == Gap(stops=1, **NOTHING)
 
 
 def test_one_answered_soon_after_is_counted_and_proves_nothing(
@@ -59,8 +90,7 @@ def test_one_answered_soon_after_is_counted_and_proves_nothing(
     an_event(session, Act.OPTED_OUT, address, at=NOON)
     answered(session, NOON + 2 * SECOND)
     found = seen(session)
-    assert found == Gap(stops=1, letters=1, last_after=2 * SECOND)
-    assert found.proved == timedelta()
+    assert found == Gap(stops=1, letters=1, last_after=2 * SECOND, unproved=1, proved=timedelta())
 
 
 @pytest.mark.parametrize(
@@ -78,7 +108,7 @@ def test_a_person_who_agreed_again_may_be_written_to(session: Session, address: 
     an_event(session, Act.OPTED_OUT, address, at=NOON)
     an_event(session, Act.CONFIRMED, address, at=NOON + SECOND)
     answered(session, NOON + timedelta(hours=1))
-    assert seen(session) == Gap(stops=1, letters=0, last_after=timedelta())
+    assert seen(session) == Gap(stops=1, **NOTHING)
 
 
 def test_agreeing_again_later_excuses_nothing(session: Session, address: Address) -> None:
@@ -126,7 +156,7 @@ def test_a_letter_of_a_mailing_that_had_finished_before_the_stop_is_none_of_them
 ) -> None:
     an_event(session, Act.OPTED_OUT, address, at=NOON)
     answered(session, NOON + timedelta(hours=1))
-    mailing.state, mailing.ended_at = MailingState.FINISHED, NOON - SECOND
+    mailing.state, mailing.ended_at = MailingState.FINISHED, NOON - timedelta(days=2)
     session.flush()
     assert seen(session).letters == 0
     mailing.ended_at = NOON + timedelta(hours=1)
@@ -154,3 +184,60 @@ def test_thirty_days_are_looked_at_once_a_minute(session: Session, address: Addr
     assert looked() == 0
     moment += REMEMBERED_S
     assert looked() == 1
+
+
+def test_a_letter_of_an_older_turn_left_before_the_stop_whenever_it_was_answered(
+    session: Session, address: Address
+) -> None:
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    turn = passed(session, stop)
+    late = PATIENCE + timedelta(hours=1)
+    answered(session, NOON + late, turn=turn - 1)
+    assert seen(session) == Gap(stops=1, letters=1, last_after=late, unproved=0, proved=timedelta())
+
+
+@pytest.mark.parametrize("state", [DeliveryState.ACCEPTED, DeliveryState.UNCERTAIN])
+def test_a_letter_of_the_stops_turn_left_after_it_however_soon(
+    session: Session, address: Address, state: DeliveryState
+) -> None:
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + SECOND, state, turn=passed(session, stop))
+    assert seen(session).proved == SECOND
+
+
+def test_no_clock_hides_a_letter_that_left_after_a_stop(session: Session, address: Address) -> None:
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON - timedelta(hours=1), turn=passed(session, stop))
+    assert seen(session).proved > timedelta()
+    assert seen(session).letters == 0
+
+
+def test_a_letter_by_a_newer_confirmation_is_lawful_whatever_the_clocks_say(
+    session: Session, address: Address
+) -> None:
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    turn = passed(session, stop)
+    again = an_event(session, Act.CONFIRMED, address, at=NOON + timedelta(minutes=1))
+    answered(session, NOON + SECOND, turn=turn, event_id=again.id)
+    assert seen(session) == Gap(stops=1, **NOTHING)
+
+
+def test_the_confirmation_that_the_stop_had_ended_excuses_no_letter(
+    session: Session, address: Address
+) -> None:
+    before = session.scalars(select(ConsentEvent.id).where(ConsentEvent.act == Act.CONFIRMED)).one()
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    turn = passed(session, stop)
+    an_event(session, Act.CONFIRMED, address, at=NOON + SECOND)
+    answered(session, NOON + 2 * SECOND, turn=turn, event_id=before)
+    assert seen(session).proved == 2 * SECOND
+
+
+def test_a_stop_has_one_turn_however_often_it_passes(session: Session, address: Address) -> None:
+    stop = an_event(session, Act.OPTED_OUT, address, at=NOON)
+    assert passed(session, stop) == passed(session, stop)
+
+
+def test_what_is_not_a_stop_of_anybody_takes_no_turn(session: Session, address: Address) -> None:
+    assert gate.barrier(session)
+    assert session.scalars(select(Barrier)).all() == []
