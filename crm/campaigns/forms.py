@@ -1,16 +1,25 @@
 """What may be typed about a campaign outside its editor."""
 
-from typing import Any
+from typing import Any, Final
 
 from flask_babel import gettext
 from flask_babel import lazy_gettext as _l
 from wtforms import StringField, ValidationError
+from wtforms.widgets import NumberInput
 
-from crm.campaigns.rules import NameFault, read_name
+from crm.campaigns.rules import FASTEST, SLOWEST, NameFault, read_name
+from crm.clinic.forms import Number
 from crm.letters.blocks import DocumentFault
 from crm.letters.merge import Kind
 from crm.letters.reading import read_subject
-from crm.web.reading import Form
+from crm.web.reading import Form, Read, whole
+
+_SPEED: Final = whole(SLOWEST, FASTEST)
+
+
+def read_speed(typed: str) -> int | None:
+    """Return letters a minute; None where nothing was typed. Raises Invalid."""
+    return _SPEED(typed) if typed.strip() else None
 
 
 class LinesForm(Form):
@@ -37,3 +46,16 @@ class LinesForm(Form):
             field.data = read_subject(field.data or "", Kind.PROMOTIONAL)
         except DocumentFault as fault:
             raise ValidationError(gettext(fault.faults[0].say, **fault.faults[0].values)) from fault
+
+
+class SpeedForm(Form):
+    """A campaign's own speed: beside its approval, and while it goes."""
+
+    per_minute = Number(
+        _l("Letters a minute, at most"),
+        [Read(read_speed)],
+        description=_l(
+            "From 1 to 100,000. Empty: as fast as the mail relay and the mail providers allow."
+        ),
+        widget=NumberInput(min=SLOWEST, max=FASTEST),
+    )

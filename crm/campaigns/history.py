@@ -21,6 +21,7 @@ _STEPS = (
     "campaign.stopped",
     "campaign.sent_late",
     "campaign.halted",
+    "campaign.speed_set",
 )
 
 

@@ -12,6 +12,11 @@ FURTHEST: Final = timedelta(days=365)
 """How far ahead a mailing may be scheduled."""
 GRACE: Final = timedelta(minutes=5)
 """A time that has just passed while the page was open still means now."""
+SLOWEST: Final = 1
+FASTEST: Final = 100_000
+"""Letters a minute between which a campaign's own speed may be chosen."""
+EXAMPLE: Final = 100
+"""The speed that the page reckons with while none is chosen."""
 RATE_OVER: Final = timedelta(seconds=60)
 
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")

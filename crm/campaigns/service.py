@@ -17,6 +17,7 @@ from crm.config import Settings
 from crm.consent.rules import Purpose, Reason
 from crm.delivery import service as delivery
 from crm.delivery.models import Mailing
+from crm.delivery.speed import change_speed
 from crm.delivery.states import MailingState
 from crm.errors import NotFound, WrongState
 
@@ -44,6 +45,8 @@ class Approval:
     revision: int
     due_at: datetime
     staff_id: int
+    per_minute: int | None = None
+    """The campaign's own speed; None: as fast as the other limits allow."""
 
 
 def find(session: Session, campaign_id: int) -> Campaign:
@@ -106,6 +109,7 @@ def approve(
         reached=reached,
         mailing_id=campaign.mailing_id,
         revision=campaign.revision,
+        per_minute=approval.per_minute,
     )
     session.flush()
     return None
@@ -122,6 +126,7 @@ def _schedule(
         purpose=Purpose.MARKETING,
         due_at=approval.due_at,
         at=at,
+        per_minute=approval.per_minute,
     )
     campaign.mailing_id = mailing.id
     campaign.approved_by, campaign.approved_at = approval.staff_id, at
@@ -154,6 +159,32 @@ def stop(
     for mailing_id in delivery.stop(session, mailing.id, at=at):
         stopped = delivery.find(session, mailing_id)
         _note(session, "campaign.stopped", campaign, stopped, staff_id=staff_id, at=at)
+
+
+def set_speed(
+    session: Session,
+    campaign: Campaign,
+    mailing: Mailing,
+    *,
+    per_minute: int | None,
+    staff_id: int,
+    at: datetime,
+) -> None:
+    """Let the mailing go at most so fast from now on. Raises WrongState where it has ended."""
+    before = change_speed(session, mailing, per_minute)
+    if before == per_minute:
+        return
+    note(
+        session,
+        "campaign.speed_set",
+        at=at,
+        actor_id=staff_id,
+        subject="campaign",
+        subject_id=campaign.id,
+        mailing_id=mailing.id,
+        per_minute=per_minute,
+        before=before,
+    )
 
 
 def send_overdue(session: Session, campaign: Campaign, *, staff_id: int, at: datetime) -> None:

@@ -63,6 +63,7 @@ def schedule(
     purpose: Purpose,
     due_at: datetime,
     at: datetime,
+    per_minute: int | None = None,
 ) -> Mailing:
     """Freeze a letter as a mailing that the worker will launch when it is due."""
     mailing = Mailing(
@@ -73,6 +74,7 @@ def schedule(
         envelope=envelope.to_json(),
         due_at=due_at,
         created_at=at,
+        per_minute=per_minute,
     )
     session.add(mailing)
     session.flush()

@@ -58,6 +58,28 @@ def test_without_scripts_the_lines_can_be_saved(
     assert draft.document["preheader"] == "С понедельника"
 
 
+def test_a_speed_is_reckoned_while_it_is_typed_and_is_the_mailing_s(
+    opens: Opens, session: Session, draft: Campaign
+) -> None:
+    draft.document = a_document(*BLOCKS)
+    session.commit()
+    visit = opens(f"/campaigns/{draft.id}/check")
+    page = visit.page
+    expect(page.get_by_text("При скорости 100 в минуту на 1 письмо")).to_be_visible()
+    page.fill("#per_minute", "7")
+    expect(page.get_by_text("При скорости 7 в минуту на 1 письмо")).to_be_visible()
+    support.check_page(page, visit.witness)
+    page.click("form[action$=approve] button")
+    expect(page.get_by_text("не больше 7 писем в минуту")).to_be_visible()
+    page.click("text=Изменить скорость…")
+    page.fill("#per_minute", "8")
+    page.click("text=Задать скорость")
+    expect(page.get_by_text("не больше 8 писем в минуту")).to_be_visible()
+    page.click("text=Изменить скорость…")
+    support.check_page(page, visit.witness)
+    assert mailing_of(session, draft).per_minute == 8
+
+
 def test_the_figures_move_by_themselves_and_the_page_notices_the_end(
     opens: Opens, session: Session, app: Flask, draft: Campaign
 ) -> None:

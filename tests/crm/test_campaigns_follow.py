@@ -252,7 +252,18 @@ def test_nonsense_in_the_address_of_the_journal_is_ignored(
 
 
 LOOKS = ("/campaigns", "/campaigns/{id}", "/campaigns/{id}/journal", "/campaigns/{id}/preview")
-ACTS = ("copy", "letter", "lines", "test", "approve", "pause", "resume", "stop", "send-now")
+ACTS = (
+    "copy",
+    "letter",
+    "lines",
+    "test",
+    "approve",
+    "pause",
+    "resume",
+    "stop",
+    "speed",
+    "send-now",
+)
 
 
 @pytest.mark.parametrize("role", ["admin", "receptionist"])

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from crm.delivery import pace
 from crm.delivery.pacing_models import Pace, ProviderManners
 from crm.delivery.rest import forget, lift, rest, resting_domains, rests, wake
+from crm.delivery.speed import change_speed
 from crm.delivery.states import Lane
 from tests.delivery.limits import drain, later, manners, relay, take
 from tests.factories import NOON, a_member_of_staff, a_running_mailing
@@ -42,6 +43,41 @@ def test_the_narrowest_of_three_buckets_decides_and_none_loses_more(session: Ses
     assert take(session, provider="gmail", mailing_id=mailing.id) == 3
     assert take(session, provider="mailru") == 64
     assert take(session, provider="gmail") == 17
+
+
+def test_another_speed_holds_from_the_next_grant(session: Session) -> None:
+    relay(session, 0)
+    mailing = a_running_mailing(session)
+    name = f"mailing:{mailing.id}"
+    assert change_speed(session, mailing, 1) is None
+    assert take(session, mailing_id=mailing.id) == 1
+    assert take(session, mailing_id=mailing.id, at=later(2)) == 0
+    assert name in pace.dry(session, at=later(2))
+    assert change_speed(session, mailing, 600) == 1
+    assert name not in pace.dry(session, at=later(3))
+    assert take(session, mailing_id=mailing.id, at=later(3)) == 10
+    assert change_speed(session, mailing, 60) == 600
+    assert take(session, mailing_id=mailing.id, at=later(3600)) == 2
+    assert name in pace.dry(session, at=later(3600))
+    assert change_speed(session, mailing, None) == 60
+    assert name not in pace.dry(session, at=later(3600))
+    assert take(session, mailing_id=mailing.id, at=later(3600)) == 64
+
+
+def test_whoever_changes_a_speed_waits_for_no_sender(session: Session, database: str) -> None:
+    mailing = a_running_mailing(session)
+    change_speed(session, mailing, 60)
+    session.commit()
+    engine = create_engine(database)
+    with Session(engine) as sender:
+        take(sender, mailing_id=mailing.id)
+        sender.commit()
+        take(sender, mailing_id=mailing.id)
+        session.connection().exec_driver_sql("SET lock_timeout = '300ms'")
+        assert change_speed(session, mailing, 600) == 60
+        session.commit()
+        sender.rollback()
+    engine.dispose()
 
 
 def test_a_warm_up_holds_back_until_it_has_come_to_the_target(session: Session) -> None:

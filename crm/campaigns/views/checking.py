@@ -11,11 +11,13 @@ from flask_babel import lazy_gettext as _l
 
 from crm import clock
 from crm.campaigns import audience, letter, rules, service, trial, words
+from crm.campaigns.forms import SpeedForm
 from crm.campaigns.letter import Notice
 from crm.campaigns.models import Campaign
 from crm.campaigns.rules import TimeFault
 from crm.campaigns.service import Approval, Hitch
 from crm.campaigns.views.blueprint import bp, draft_or_launched, me
+from crm.campaigns.views.speeding import lasts
 from crm.clinic.service import details, missing
 from crm.current import settings
 from crm.db import session
@@ -82,27 +84,31 @@ def send_test(campaign_id: int) -> ResponseReturnValue:
 def approve(campaign_id: int) -> ResponseReturnValue:
     """Schedule the mailing, if the number in the button still holds."""
     campaign = service.find(session(), campaign_id)
-    at = clock.now()
+    at, speed = clock.now(), SpeedForm()
+    if not speed.validate():
+        return _page(campaign, speed=speed), 422
     try:
         approval = Approval(
             count=_number("count"),
             revision=_number("revision"),
             due_at=_due(at),
             staff_id=me().id,
+            per_minute=speed.per_minute.data,
         )
     except TimeFault as fault:
-        return _page(campaign, time_fault=_(fault.say)), fault.status
+        return _page(campaign, speed=speed, time_fault=_(fault.say)), fault.status
     hitch = service.approve(session(), campaign_id, approval, settings=settings(), at=at)
     session().commit()
     if hitch in HITCHES:
-        return _page(campaign, hitch=str(HITCHES[hitch])), 409
+        return _page(campaign, speed=speed, hitch=str(HITCHES[hitch])), 409
     if hitch is None:
         htmx.toast(_("The campaign is approved."))
     return redirect(url_for("campaigns.show", campaign_id=campaign_id))
 
 
-def _page(campaign: Campaign, **said: str) -> str:
+def _page(campaign: Campaign, speed: SpeedForm | None = None, **said: str) -> str:
     at, clinic = clock.now(), details(session())
+    reached = audience.count(session(), at=at)
     found = letter.notices(campaign, clinic, settings())
     chosen: dict[str, Any] = {
         "typed": "",
@@ -118,7 +124,9 @@ def _page(campaign: Campaign, **said: str) -> str:
         "campaigns/check.html",
         campaign=campaign,
         clinic=clinic,
-        audience=audience.count(session(), at=at),
+        audience=reached,
+        speed=speed or SpeedForm(),
+        lasts=lasts(reached.reached, speed),
         reasons=words.REASONS,
         missing=[str(words.DETAILS[name]) for name in missing(clinic)],
         findings=[_finding(one, campaign) for one in found],

@@ -1,7 +1,8 @@
-"""Under way and after: progress, pause, resume, stop; of a campaign and of what it sends again."""
+"""Under way and after: progress, pause, resume, stop, speed; also of what is sent again."""
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from flask import Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -9,11 +10,13 @@ from flask_babel import gettext as _
 
 from crm import clock
 from crm.campaigns import follow, rules, service, words
+from crm.campaigns.forms import SpeedForm
 from crm.campaigns.history import history, sent_again
 from crm.campaigns.models import Campaign
 from crm.campaigns.views import refused
 from crm.campaigns.views.blueprint import bp, draft_or_launched, me
 from crm.campaigns.views.certifying import certificate_of
+from crm.campaigns.views.speeding import lasts
 from crm.campaigns.views.waiting import sentences
 from crm.clinic.service import details
 from crm.consent import gate
@@ -39,7 +42,13 @@ def show(campaign_id: int, mailing_id: int | None = None) -> ResponseReturnValue
     if first is None:
         page = "campaigns.compose" if may("campaigns.compose") else "campaigns.check"
         return redirect(url_for(page, campaign_id=campaign_id))
-    mailing = service.mailing_of(session(), campaign, mailing_id)
+    return _page(campaign, service.mailing_of(session(), campaign, mailing_id))
+
+
+def _page(campaign: Campaign, mailing: Mailing, speed: SpeedForm | None = None) -> str:
+    figures, speed = _figures(campaign, mailing), speed or SpeedForm(obj=mailing)
+    planned = mailing.planned is not None
+    letters = figures["progress"].tally.queued if planned else campaign.approved_count or 0
     approver = session().get(Staff, campaign.approved_by) if campaign.approved_by else None
     return render_template(
         "campaigns/show.html",
@@ -52,7 +61,10 @@ def show(campaign_id: int, mailing_id: int | None = None) -> ResponseReturnValue
         withheld=follow.withheld(session(), mailing),
         reasons=words.REASONS,
         held=_(mailing.held_because) if mailing.held_because else "",
-        **_figures(campaign, mailing),
+        speed=speed,
+        letters=letters,
+        lasts=lasts(letters, speed),
+        **figures,
     )
 
 
@@ -106,6 +118,29 @@ def resume(campaign_id: int, mailing_id: int | None = None) -> ResponseReturnVal
     return redirect(url_for("campaigns.show", campaign_id=campaign_id, mailing_id=mailing_id))
 
 
+@bp.post("/campaigns/<int:campaign_id>/speed")
+@bp.post("/campaigns/<int:campaign_id>/again/<int:mailing_id>/speed")
+@allow("marketer")
+def set_speed(campaign_id: int, mailing_id: int | None = None) -> ResponseReturnValue:
+    """Let it go faster or slower from now on."""
+    campaign = service.find(session(), campaign_id)
+    mailing = service.mailing_of(session(), campaign, mailing_id)
+    speed = SpeedForm()
+    if not speed.validate():
+        return _page(campaign, mailing, speed), 422
+    service.set_speed(
+        session(),
+        campaign,
+        mailing,
+        per_minute=speed.per_minute.data,
+        staff_id=me().id,
+        at=clock.now(),
+    )
+    session().commit()
+    htmx.toast(_("The speed is set."))
+    return redirect(url_for("campaigns.show", campaign_id=campaign_id, mailing_id=mailing_id))
+
+
 @bp.post("/campaigns/<int:campaign_id>/send-now")
 @allow("marketer")
 def send_now(campaign_id: int) -> ResponseReturnValue:
@@ -142,9 +177,10 @@ def _halt(
     return redirect(url_for("campaigns.show", campaign_id=campaign_id, mailing_id=mailing_id))
 
 
-def _figures(campaign: Campaign, mailing: Mailing) -> dict[str, object]:
+def _figures(campaign: Campaign, mailing: Mailing) -> dict[str, Any]:
     at = clock.now()
     looked = follow.progress(session(), mailing, at=at)
+    limits = (details(session()).letters_per_minute, mailing.per_minute)
     is_running = mailing.state is MailingState.RUNNING
     return {
         "campaign": campaign,
@@ -152,7 +188,7 @@ def _figures(campaign: Campaign, mailing: Mailing) -> dict[str, object]:
         "mailing_id": mailing.id if mailing.resends_id is not None else None,
         "progress": looked,
         "percent": rules.percent(looked.tally.settled, looked.tally.planned),
-        "pace": details(session()).letters_per_minute if is_running else 0,
+        "pace": min(filter(None, limits), default=0) if is_running else 0,
         "providers": NAMES,
         "about_us": refused.sentences(mailing.id),
         **sentences(mailing, looked, settings(), at=at),
