@@ -59,13 +59,14 @@ def wind_down(session: Session, *, at: datetime) -> int:
 def finish(session: Session, *, at: datetime) -> list[int]:
     """Close the mailings of which nothing is queued or being sent; return their ids.
 
-    Each gets its certificate. A stopped one stays stopped, and gets it once it is wound down.
+    Each gets its certificate. A stopped one stays stopped, and gets it once it is wound down. One
+    that is paused or held waits for nobody: there is nothing to go on with. Why it was held stays
+    written on it.
     """
-    states = (MailingState.RUNNING, MailingState.STOPPED)
     over = session.scalars(
         select(Mailing)
         .where(
-            Mailing.state.in_(states),
+            Mailing.state != MailingState.FINISHED,
             Mailing.launched_at.is_not(None),
             Mailing.certificate.is_(None),
             ~_something_left(),
@@ -94,7 +95,7 @@ def _close(session: Session, mailing: Mailing, *, at: datetime) -> bool:
         log.error("mailing does not add up", extra={"mailing_id": mailing.id})
         return False
     mailing.certificate = certificate
-    if mailing.state is MailingState.RUNNING:
+    if mailing.state is not MailingState.STOPPED:
         mailing.state, mailing.ended_at = MailingState.FINISHED, at
     return True
 

@@ -63,7 +63,8 @@ class Mailing(Base, kw_only=True):
     launched_at: Mapped[datetime | None] = mapped_column(default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
     held_because: Mapped[str | None] = mapped_column(String(HELD_LIMIT), default=None)
-    """A sentence of ours, untranslated, or the relay's own words."""
+    """A sentence of ours, untranslated, or the relay's own words. Stays where it closed
+    while it was held."""
     key: Mapped[UUID] = mapped_column(init=False, server_default=func.gen_random_uuid())
     """Known outside the database too, where numbers are given out anew after a restore."""
     per_minute: Mapped[int | None] = mapped_column(default=None)

@@ -19,6 +19,7 @@ from crm.campaigns.views import waiting
 from crm.clinic.service import details
 from crm.config import Settings
 from crm.delivery import refusals
+from crm.delivery.close import finish
 from crm.delivery.models import Delivery, Range, Retry
 from crm.delivery.pacing_models import Pace, ProviderManners
 from crm.delivery.rest import rest
@@ -354,6 +355,22 @@ def test_what_held_a_mailing_is_told_with_what_to_do(
     page = unescape(marketer.get(f"/campaigns/{running.id}").text)
     assert COMPLAINED in page
     assert page.count(f'action="/campaigns/{running.id}/resume"') == 1
+
+
+def test_what_had_held_a_mailing_is_told_after_it_has_closed_by_itself(
+    marketer: FlaskClient, running: Campaign, session: Session
+) -> None:
+    for letter in deliveries(session, mailing_of(session, running).id):
+        ended(session, letter, DeliveryState.FAILED)
+    mailing = mailing_of(session, running)
+    mailing.state, mailing.held_because = MailingState.HELD, COMPLAINED
+    session.commit()
+    assert finish(session, at=NOON) == [mailing.id]
+    session.commit()
+    page = unescape(marketer.get(f"/campaigns/{running.id}").text)
+    assert mailing_of(session, running).state is MailingState.FINISHED
+    assert f"The system had held this mailing: {COMPLAINED}" in page
+    assert f'action="/campaigns/{running.id}/resume"' not in page
 
 
 def test_the_first_look_of_a_process_tells_nothing_and_an_old_one_is_forgotten() -> None:

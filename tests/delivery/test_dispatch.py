@@ -259,6 +259,38 @@ def test_a_small_mailing_is_shared_by_several_senders(session: Session) -> None:
     assert sorted(ranges) == [1, WINDOW, WINDOW]
 
 
+@pytest.mark.parametrize("because", [None, "Somebody has complained."])
+def test_a_mailing_at_rest_closes_once_nothing_of_it_is_left_and_not_before(
+    session: Session, sink: Sink, a_sender: Make, because: str | None
+) -> None:
+    for _ in range(3):
+        a_willing_contact(session)
+    mailing = a_running_mailing(session)
+
+    def rest() -> MailingState:
+        if because:
+            service.hold(session, mailing.id, because)
+        else:
+            service.pause(session, mailing.id)
+        session.commit()
+        session.refresh(mailing)
+        return mailing.state
+
+    resting = rest()
+    assert close.finish(session, at=NOON) == []
+    assert mailing.state is resting
+    service.resume(session, mailing.id)
+    session.commit()
+    run(a_sender())
+    rest()
+    assert close.finish(session, at=NOON) == [mailing.id]
+    session.commit()
+    assert (mailing.state, mailing.held_because) == (MailingState.FINISHED, because)
+    assert mailing.ended_at == NOON
+    assert mailing.certificate is not None
+    assert mailing.certificate["accepted"] == 3
+
+
 def test_a_mailing_reaches_an_address_once_by_the_schema_itself(session: Session) -> None:
     a_willing_contact(session)
     mailing = a_running_mailing(session)
