@@ -154,13 +154,13 @@ class ClinicForm(Form):
         description=_("Then a campaign waits 15 minutes after its first 200 letters."),
     )
     one_a_day = BooleanField(
-        _("One promotional letter a day to an address, at most"),
-        description=_("A family with one mailbox gets one letter, too."),
+        _("One promotional letter a day to a person, at most"),
+        description=_("Whoever has two addresses gets one letter; a family with one mailbox, too."),
     )
     cap_per_month = Number(
         _("Days in a month with a promotional letter, at most"),
         [Read(whole(0, MOST_DAYS))],
-        description=_("Of any 30 days, to one address; 0: no such limit."),
+        description=_("Of any 30 days, to one person and to one address; 0: no such limit."),
         widget=NumberInput(min=0, max=MOST_DAYS),
     )
     consent_months = Number(

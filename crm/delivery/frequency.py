@@ -1,4 +1,7 @@
-"""How often an address gets a promotional letter: reserved under a key, so that no race is won."""
+"""How often people get promotional letters: reserved under two keys, so that no race is won.
+
+Of the address, since a family may share it, and of the contact, who may have several.
+"""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -29,7 +32,9 @@ def caps_of(clinic: Clinic) -> Caps:
 
 
 def reserve(session: Session, delivery_ids: Collection[int], *, on: date, caps: Caps) -> set[int]:
-    """Give their addresses' day to these letters; return those that must be withheld.
+    """Give the day of their addresses and contacts to these letters; return whom it withholds.
+
+    A letter in nobody's name has its address's day only. A withheld one has taken nobody's.
 
     One statement, for transaction (a): after ``pace.take``, and once in it, so that senders lock
     in one order. A letter that has the day already, from an earlier try, keeps it. Ask neither
@@ -60,25 +65,36 @@ def forget(session: Session, *, on: date) -> None:
     session.execute(delete(PromotionalDay).where(PromotionalDay.on <= on - MONTH))
 
 
-_RESERVE = """
+_PAST = """p."on" > %(since)s AND p."on" <> %(on)s AND p.delivery_id <> d.id"""
+_RESERVE = f"""
     WITH letters AS (
-        SELECT id, address_id,
-            (SELECT count(*) FROM promotional_days p
-             WHERE p.address_id = d.address_id AND p."on" > %(since)s AND p."on" <> %(on)s
-               AND p.delivery_id <> d.id) AS days,
+        SELECT id, address_id, contact_id,
+            greatest((SELECT count(*) FROM promotional_days p
+                      WHERE p.address_id = d.address_id AND {_PAST}),
+                     (SELECT count(*) FROM promotional_days p
+                      WHERE p.contact_id = d.contact_id AND {_PAST})) AS days,
             (SELECT delivery_id FROM promotional_days p
-             WHERE p.address_id = d.address_id AND p."on" = %(on)s) AS todays
+             WHERE p.address_id = d.address_id AND p."on" = %(on)s) AS todays,
+            EXISTS (SELECT FROM promotional_days p
+                    WHERE p.contact_id = d.contact_id AND p."on" = %(on)s) AS met
         FROM deliveries d WHERE id = ANY(%(ids)s::bigint[])
     ), booked AS (
-        INSERT INTO promotional_days (address_id, "on", delivery_id)
-        SELECT address_id, %(on)s, id FROM letters
-        WHERE todays IS NULL AND (%(per_month)s = 0 OR days < %(per_month)s) ORDER BY address_id
+        INSERT INTO promotional_days (address_id, "on", delivery_id, contact_id)
+        SELECT address_id, %(on)s, id, CASE
+            WHEN %(one_a_day)s THEN contact_id
+            WHEN NOT met AND row_number() OVER (PARTITION BY contact_id ORDER BY id) = 1
+            THEN contact_id END
+        FROM letters
+        WHERE todays IS NULL AND (%(per_month)s = 0 OR days < %(per_month)s)
+        ORDER BY contact_id, address_id
         ON CONFLICT DO NOTHING RETURNING delivery_id
     )
     SELECT id FROM letters
     WHERE %(per_month)s > 0 AND days >= %(per_month)s
        OR %(one_a_day)s AND todays IS DISTINCT FROM id
           AND id NOT IN (SELECT delivery_id FROM booked)
-"""
-"""Days are counted address by address, so that no plan made while the table was small reads all
-of it."""
+"""  # noqa: S608 - constants
+"""Days are counted address by address and contact by contact, so that no plan made while the table
+was small reads all of it. Senders book in the order of contacts, so that none waits for one that
+waits for it; of nobody's letters, in that of addresses. Where several letters a day may go, a
+contact's second address has its day by itself: of the contact it is the same day."""

@@ -68,9 +68,9 @@ class Mailing(Base, kw_only=True):
     key: Mapped[UUID] = mapped_column(init=False, server_default=func.gen_random_uuid())
     """Known outside the database too, where numbers are given out anew after a restore."""
     per_minute: Mapped[int | None] = mapped_column(default=None)
-    """Its own pace; None where only those of relay and providers hold."""
+    """Its own speed, see ``delivery.speed``; None where only those of relay and providers hold."""
     uncapped: Mapped[bool] = mapped_column(default=False)
-    """Goes to people who had a promotional letter today: a correction, or one sent again."""
+    """Goes to people who had a promotional letter today: letters sent again do. No form sets it."""
     probe_until: Mapped[datetime | None] = mapped_column(default=None)
     """Behind a relay that answers 250 to all: until when bounces of its first letters are waited
     for (``probe``); None before that."""

@@ -2,7 +2,15 @@
 
 from datetime import date, datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.db import Base
@@ -75,11 +83,19 @@ class RefusalCount(Base, kw_only=True):
 
 
 class PromotionalDay(Base, kw_only=True):
-    """The one promotional letter that may go to an address on a day of the clinic's."""
+    """The one promotional letter that may go to an address, and to a contact, on a day.
+
+    One row holds both keys, so that a letter has its day with both of them or with neither.
+    """
 
     __tablename__ = "promotional_days"
+    __table_args__ = (UniqueConstraint("contact_id", "on"),)
 
     address_id: Mapped[int] = mapped_column(ForeignKey("addresses.id"), primary_key=True)
     on: Mapped[date] = mapped_column(primary_key=True)
+    """In the clinic's zone."""
+    contact_id: Mapped[int | None] = mapped_column(default=None)
+    """Whose name the letter bears; None where it bears none, or where the contact has this day by
+    another address. No foreign key: it would lock the contact's row with each letter."""
     delivery_id: Mapped[int] = mapped_column(BigInteger)
     """Whose day it is: another try of the same letter is not held up by the first."""

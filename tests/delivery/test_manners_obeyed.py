@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from crm.clinic.service import details
 from crm.consent.models import AddressStanding
 from crm.consent.rules import Purpose, Reason
-from crm.contacts.models import Address
+from crm.contacts.models import Address, ContactAddress
 from crm.delivery import probe, refusals, service
 from crm.delivery.dispatch import Sender
 from crm.delivery.models import Delivery, Mailing, Outcome, Retry
@@ -99,6 +99,24 @@ def test_an_address_gets_one_promotion_a_day(
     assert outcomes(session, first) == {(DeliveryState.ACCEPTED, None): 3}
     assert outcomes(session, second) == {(DeliveryState.WITHHELD, Reason.FREQUENCY_CAP): 3}
     assert outcomes(session, correction) == {(DeliveryState.ACCEPTED, None): 3}
+
+
+def test_whoever_has_agreed_at_two_addresses_gets_one_letter_a_day(
+    session: Session, sink: Sink, a_sender: Make
+) -> None:
+    details(session).one_a_day = True
+    anna = a_willing_contact(session, email="anna@home.example")
+    work = a_willing_contact(session, email="anna@work.example")
+    link = session.scalars(select(ContactAddress).where(ContactAddress.contact_id == work.id)).one()
+    link.contact_id = anna.id
+    mailing = a_running_mailing(session)
+    session.commit()
+    run(a_sender())
+    assert len(sink.messages()) == 1
+    assert outcomes(session, mailing) == {
+        (DeliveryState.ACCEPTED, None): 1,
+        (DeliveryState.WITHHELD, Reason.FREQUENCY_CAP): 1,
+    }
 
 
 def test_a_letter_tried_again_another_day_is_not_barred_by_its_first_try(
