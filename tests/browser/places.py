@@ -25,9 +25,10 @@ NOT_PAGES: Final = frozenset(
         "health.readyz",
         "health.metrics",
         "campaigns.picture",
-        # what stands in a frame, and what polling asks for: seen within the pages that hold them
+        # what stands in a frame, what polling and typing ask for: seen within its page
         "campaigns.preview",
         "campaigns.progress",
+        "campaigns.how_long",
         # files
         "campaigns.certificate_as_csv",
         "campaigns.certificate_as_json",

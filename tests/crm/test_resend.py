@@ -81,6 +81,22 @@ def test_all_go_again_as_a_mailing_of_their_own_with_the_same_letter(
     assert unbalanced(session) == (2, [])
 
 
+def test_what_goes_again_has_the_speed_of_the_first_until_it_gets_another(
+    marketer: FlaskClient, session: Session, campaign: Campaign
+) -> None:
+    mailing_of(session, campaign).per_minute = 30
+    session.commit()
+    marketer.post(f"/campaigns/{campaign.id}/resend", data={"all": str(UNCERTAIN)})
+    [made] = again(session)
+    assert made.per_minute == 30
+    path = f"/campaigns/{campaign.id}/again/{made.id}"
+    assert f'action="{path}/speed"' in marketer.get(path).text
+    answer = marketer.post(f"{path}/speed", data={"per_minute": "40"})
+    assert answer.headers["Location"] == path
+    [made] = again(session)
+    assert (made.per_minute, mailing_of(session, campaign).per_minute) == (40, 30)
+
+
 def test_one_goes_again_and_the_others_are_left(
     marketer: FlaskClient, session: Session, campaign: Campaign
 ) -> None:
