@@ -19,7 +19,7 @@ from crm.config import Settings
 from crm.safekeeping import journal
 from crm.safekeeping.journal import JournalAway
 from crm.safekeeping.models import Unjournalled
-from crm.straight import finish, locally, straight
+from crm.straight import locally, straight
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def keep(session: Session, settings: Settings, *, at: datetime) -> bool:
         _local, rows = straight(session, local, (_TAKE, {"most": BATCH}))
         if rows:
             journal.of(settings).write([_record(*row) for row in rows], at=at)
-        finish(session)
+        session.commit()
     except (JournalAway, SQLAlchemyError) as fault:
         with suppress(SQLAlchemyError):  # the connection may have gone
             session.rollback()
