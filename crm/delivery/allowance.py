@@ -58,7 +58,7 @@ class Allowance:
         self._domains = resting_domains(session, at=at)
         self.rests = rests(session).keys()
         self._connections = {
-            name: max(1, lines // SENDERS) for name, lines in session.execute(_CONNECTIONS)
+            name: max(1, lines // SENDERS) for name, lines in session.execute(_CONNECTIONS) if lines
         }
         self._free.clear()
         session.commit()

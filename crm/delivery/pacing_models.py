@@ -46,13 +46,13 @@ class Pace(Base, kw_only=True):
 
 
 class ProviderManners(Base, kw_only=True):
-    """How letters go to one group of domains. A provider without a row has the relay's pace."""
+    """How letters go to one group of domains: a big provider's, or all ``other`` ones together."""
 
     __tablename__ = "provider_manners"
     __table_args__ = (
         CheckConstraint("per_hour > 0", name="per_hour"),
         CheckConstraint("target_per_hour >= 0", name="target"),
-        CheckConstraint("connections BETWEEN 1 AND 100", name="connections"),
+        CheckConstraint("connections BETWEEN 0 AND 100", name="connections"),
     )
 
     name: Mapped[str] = mapped_column(String(16), primary_key=True)
@@ -61,7 +61,7 @@ class ProviderManners(Base, kw_only=True):
     target_per_hour: Mapped[int]
     """0: no limit."""
     connections: Mapped[int]
-    """The most that are open to it at once."""
+    """The most that are open to it at once; 0: as many as the relay takes."""
     warm_up: Mapped[bool]
     warmed_on: Mapped[date | None] = mapped_column(default=None)
     """The day up to which outcomes have been judged."""

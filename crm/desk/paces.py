@@ -24,8 +24,6 @@ from crm.web.reading import Form, Read, whole
 bp = Blueprint("paces", __name__)
 
 FASTEST = 1_000_000
-FEWEST_CONNECTIONS = SENDERS
-"""One for each sender."""
 MOST_CONNECTIONS = 100
 
 
@@ -40,9 +38,9 @@ class PaceForm(Form):
     )
     connections = Number(
         _l("Connections at once, at most"),
-        [Read(whole(FEWEST_CONNECTIONS, MOST_CONNECTIONS))],
-        description=_l("Three to five are usual."),
-        widget=NumberInput(min=FEWEST_CONNECTIONS, max=MOST_CONNECTIONS),
+        [Read(whole(0, MOST_CONNECTIONS))],
+        description=_l("Three to five are usual for a big provider; 0: as many as the relay takes."),
+        widget=NumberInput(min=0, max=MOST_CONNECTIONS),
     )
     warm_up = BooleanField(
         _l("Warm up"),
@@ -51,6 +49,13 @@ class PaceForm(Form):
             "nobody complains, until the limit is reached."
         ),
     )
+
+    def validate_connections(self, field: Number) -> None:
+        """Refuse fewer than there are senders, of whom each keeps one."""
+        if field.data and field.data < SENDERS:
+            raise StopValidation(
+                _("Three senders share them: give at least 3, or 0 for as many as the relay takes.")
+            )
 
     def validate_warm_up(self, field: BooleanField) -> None:
         """Refuse a warm-up without an end."""

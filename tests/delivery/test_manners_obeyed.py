@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import time as clock_time
 from datetime import timedelta
+from math import inf
 
 import pytest
 from sqlalchemy import select, update
@@ -83,6 +84,41 @@ def test_a_limit_at_one_provider_holds_up_no_other(
     sent = Counter(letter.rcpt.rpartition("@")[2] for letter in sink.messages())
     assert sent == {"gmail.com": 1, "firm.example": 10}
     assert service.tally(session, mailing.id).queued == 9
+
+
+def test_a_limit_of_all_other_domains_together_holds_up_no_provider(
+    session: Session, sink: Sink, a_sender: Make
+) -> None:
+    for number in range(5):
+        a_willing_contact(session, email=f"person{number}@gmail.com")
+        a_willing_contact(session, email=f"person{number}@firm{number}.example")
+    session.execute(
+        update(Address).where(Address.value.like("%@gmail.com")).values(provider="gmail")
+    )
+    session.add(
+        ProviderManners(name="other", per_hour=60, target_per_hour=60, connections=0, warm_up=False)
+    )
+    mailing = a_running_mailing(session)
+    session.commit()
+    run(a_sender())
+    sent = Counter(letter.rcpt.endswith("@gmail.com") for letter in sink.messages())
+    assert sent == {True: 5, False: 1}
+    assert service.tally(session, mailing.id).queued == 4
+
+
+def test_without_a_limit_of_their_own_the_other_domains_have_as_many_lines_as_there_are(
+    session: Session, sink: Sink, a_sender: Make
+) -> None:
+    session.add(
+        ProviderManners(name="other", per_hour=200, target_per_hour=0, connections=0, warm_up=False)
+    )
+    many_willing_contacts(session, 40)
+    mailing = a_running_mailing(session)
+    session.commit()
+    sender = a_sender()
+    run(sender)
+    assert service.tally(session, mailing.id).accepted == 40
+    assert sender.allowance.connections("other") == inf
 
 
 def test_an_address_gets_one_promotion_a_day(
