@@ -127,7 +127,7 @@ def test_a_provider_at_rest_is_told_and_stands_in_its_row(
     rest(session, "provider:mailru", because="421 later", at=NOON)
     session.commit()
     page = told(marketer, running)
-    assert "Waits: Mail.ru rests until 15:15." in page
+    assert "Waits: Mail.ru rests until 15:15 (421 later)." in page
     assert "rests until 15:15</span>" in page
 
 

@@ -216,6 +216,19 @@ def test_a_letter_that_left_after_a_stop_is_the_first_thing_said(
     assert page.index("after its addressee had refused, 7 s later") < page.index("vezhlivo-worker")
 
 
+def test_what_is_left_alone_is_shown_with_the_reply_that_began_it(
+    session: Session, signed_in: As
+) -> None:
+    for destination in ("provider:gmail", "domain:firm.example"):
+        rest(session, destination, because=f"{destination} is down", at=NOON)
+    session.commit()
+    page = shown(signed_in)
+    assert "Gmail" in page
+    assert page.count("left alone until 15:15") == 2
+    assert "provider:gmail is down" in page
+    assert "domain:firm.example is down" in page
+
+
 def test_leases_are_shown_with_their_signs_of_life(session: Session, signed_in: As) -> None:
     a_willing_contact(session)
     mailing = a_running_mailing(session)

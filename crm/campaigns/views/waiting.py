@@ -44,7 +44,7 @@ SAY: Final = {
     Wait.RELAY_REST: later(
         "Waits: the mail relay takes no letters for now (%(because)s), next try at %(time)s."
     ),
-    Wait.PROVIDER_REST: later("Waits: %(provider)s rests until %(time)s."),
+    Wait.PROVIDER_REST: later("Waits: %(provider)s rests until %(time)s (%(because)s)."),
     Wait.MAILING_PACE: later("Waits: limit of this mailing, %(rate)s/min."),
     Wait.RELAY_PACE: later("Waits: limit of the mail relay, %(rate)s/min."),
     Wait.WARM_UP: later("Waits: warm-up of %(provider)s, %(hourly)s an hour today."),
