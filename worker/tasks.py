@@ -17,7 +17,7 @@ from crm.consent.refold import LOGS
 from crm.current import settings
 from crm.db import engine_of_a_sender, session
 from crm.delivery import close as closing
-from crm.delivery import frequency, rest, warm_up
+from crm.delivery import frequency, mishaps, rest, warm_up
 from crm.delivery import probe as probing
 from crm.delivery import recover as recovery
 from crm.delivery.dispatch import Sender
@@ -134,6 +134,7 @@ def tidy() -> None:
     reading.tidy(settings().state_dir, at=at)
     warm_up.advance(session(), at=at)
     rest.forget(session(), at=at)
+    mishaps.forget(session(), at=at)
     frequency.forget(session(), on=at.date() - timedelta(days=1))
     alive.forget(session(), at=at)
     session().commit()

@@ -19,6 +19,7 @@ from crm.consent import gate
 from crm.consent.rules import Reason, refusal
 from crm.delivery import look
 from crm.delivery.holding import Holding
+from crm.delivery.insist import FAILED
 from crm.delivery.look import Look
 from crm.delivery.rules import AFTER_LOSS, LOOK_S
 from crm.delivery.states import DeliveryState, MailingState
@@ -85,6 +86,11 @@ class Crossing:
             reply = f"{type(fault).__name__}: {fault}"
             self._end(holding, one, DeliveryState.FAILED, reply=reply)
             return
+        before = self.aboard.get(one.delivery_id)
+        if before is not None:
+            # A service letter whose lease was buried in our own hands, before we have noticed.
+            before.holding.is_fenced = True
+            self.abandon(before.holding)
         self.aboard[one.delivery_id] = Aboard(holding, one)
         self._under_way[holding.work.provider] += 1
         self.fleet.hand_in(one.delivery_id, letter)
@@ -119,6 +125,7 @@ class Crossing:
         except (DBAPIError, GateLost):
             # The gate may be gone: not one more dot. What was dotted before still has an answer.
             self.session.invalidate()
+            self.session.info.setdefault(FAILED, time.monotonic())
             log.warning("gate lost")
             self._take_in()
             for each in waiting:

@@ -22,6 +22,7 @@ from crm.delivery.errand import Errand, prepare
 from crm.delivery.holding import Holding
 from crm.delivery.insist import insist, try_once
 from crm.delivery.lease import Fenced, Work
+from crm.delivery.mishaps import Memory
 from crm.delivery.rules import LINES, PATIENCE_S, SENDERS, WINDOW
 from crm.delivery.states import Lane
 from crm.delivery.vigil import Vigil
@@ -75,6 +76,8 @@ class Sender:
     retries_first: bool = field(init=False, default=True)
     barred_until: float = field(init=False, default=0.0)
     relays_fresh_until: float = field(init=False, default=0.0)
+    memory: Memory = field(init=False)
+    """Of mishaps."""
     good_news_at: float = field(init=False, default=0.0)
     """When it may be written down again that the relay answers."""
 
@@ -83,6 +86,7 @@ class Sender:
             relays=[], now_s=time.monotonic, longest_rest_s=LONGEST_REST_S[self.lane]
         )
         self.allowance = Allowance(now_s=time.monotonic)
+        self.memory = Memory(now=self.now, now_s=time.monotonic)
 
     def work(self) -> bool:
         """Take leases and work them off until there are none; False if there was nothing to do."""
@@ -111,6 +115,7 @@ class Sender:
         elif self.relay is not None:
             self.choice.back(self.relay)
         self._tell(crossing)
+        self._tell_of_mishaps()
         if voyage.is_barred:
             self.barred_until = time.monotonic() + BARRED_S
         if voyage.is_broken:
@@ -174,6 +179,7 @@ class Sender:
             self.relays_fresh_until = time.monotonic() + FRESH_S
             if self.crossing is not None:
                 self._tell(self.crossing)
+            self._tell_of_mishaps()
 
     def _tell(self, crossing: Crossing) -> None:
         """Write down for people what was found out of the relay; good news once in FRESH_S."""
@@ -184,6 +190,11 @@ class Sender:
             return
         self.good_news_at = 0.0 if silence else time.monotonic() + FRESH_S
         try_once(self.session, lambda: self._write_down(relay, silence, is_heard=is_heard), None)
+
+    def _tell_of_mishaps(self) -> None:
+        """Write down for people what befell this sender and is over."""
+        self.memory.look_at_the_clock()
+        try_once(self.session, lambda: self.memory.write(self.session), None)
 
     def _write_down(self, relay: Relay, silence: str | None, *, is_heard: bool) -> None:
         if is_heard:

@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 AWAY_S = 1.0
 """How often it is tried again, with the results in hand."""
+FAILED = "database has failed"
+"""In ``Session.info``: since when (monotonic) its transactions failed; ``mishaps`` tells of it."""
 
 
 def insist(session: Session, transaction: Callable[[], T], *, give_up: Callable[[], bool]) -> T:
@@ -25,8 +27,7 @@ def insist(session: Session, transaction: Callable[[], T], *, give_up: Callable[
         try:
             return transaction()
         except DBAPIError:
-            session.rollback()
-            log.warning("database away")
+            _failed(session)
             if give_up():
                 raise
             time.sleep(AWAY_S)
@@ -37,6 +38,11 @@ def try_once(session: Session, transaction: Callable[[], T], otherwise: T) -> T:
     try:
         return transaction()
     except DBAPIError:
-        session.rollback()
-        log.warning("database away")
+        _failed(session)
         return otherwise
+
+
+def _failed(session: Session) -> None:
+    session.rollback()
+    session.info.setdefault(FAILED, time.monotonic())
+    log.warning("database away")

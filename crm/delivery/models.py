@@ -13,7 +13,7 @@ range what is left, of a lease what it ended), so that following a million lette
 following ten does; ``books`` holds rows and sums against each other.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from crm.consent.rules import Channel, Purpose, Reason
 from crm.db import Base
-from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState, Mishap
 
 HELD_LIMIT = 400
 
@@ -237,3 +237,20 @@ class Retry(Base, kw_only=True):
     """How many were made."""
     reply: Mapped[str | None] = mapped_column(String(200), default=None)
     fence: Mapped[int | None] = mapped_column(ForeignKey("leases.fence"), default=None)
+
+
+class MishapCount(Base, kw_only=True):
+    """How often one kind of mishap befell senders on one day (UTC): written for people to read."""
+
+    __tablename__ = "mishap_counts"
+
+    kind: Mapped[Mishap] = mapped_column(primary_key=True)
+    on: Mapped[date] = mapped_column(primary_key=True)
+    times: Mapped[int]
+    """Of a sender's death: how many leases it left."""
+    last_at: Mapped[datetime]
+    longest_s: Mapped[float] = mapped_column(default=0.0)
+    """For which the database was away, or by which a clock jumped, at most."""
+    uncertain: Mapped[int] = mapped_column(default=0)
+    queued_again: Mapped[int] = mapped_column(default=0)
+    """What became of the letters in a dead sender's hands."""

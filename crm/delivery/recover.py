@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from crm.consent.rules import Purpose
-from crm.delivery import rules
+from crm.delivery import mishaps, rules
 from crm.delivery.lease import Work, give_back
-from crm.delivery.models import Lease, Mailing, Window
+from crm.delivery.models import Lease, Mailing, Range, Retry, Window
 from crm.delivery.rules import after_doubt
-from crm.delivery.states import DeliveryState, LeaseState
+from crm.delivery.states import DeliveryState, LeaseState, Mishap
 from crm.delivery.window import Result, open_intents, settle
 
 
@@ -86,13 +86,25 @@ def bury(session: Session, fence: int, beats: int, *, at: datetime) -> int | Non
     ends = [_end(one, mailing.purpose, at=at) for one in open_intents(session, fence)]
     settle(session, work, mailing.lane, ends)
     session.execute(delete(Window).where(Window.fence == fence))
-    give_back(session, fence)
     lost = sum(end.state is DeliveryState.UNCERTAIN for end in ends)
+    again = len(ends) - lost + _untouched(session, fence)
+    give_back(session, fence)
+    mishaps.count(session, Mishap.SENDER_DIED, at=at, uncertain=lost, queued_again=again)
     session.execute(
         update(Lease).where(Lease.fence == fence).values(uncertain=Lease.uncertain + lost)
     )
     session.flush()
     return lost
+
+
+def _untouched(session: Session, fence: int) -> int:
+    """Return how many letters are under a lease that were in no window."""
+    waiting = select(func.coalesce(func.sum(Range.waiting), 0)).where(Range.fence == fence)
+    retries = select(func.count()).select_from(Retry).where(Retry.fence == fence)
+    of_ranges, of_retries = session.execute(
+        select(waiting.scalar_subquery(), retries.scalar_subquery())
+    ).one()
+    return int(of_ranges + of_retries)
 
 
 def _end(one: Row[Any], purpose: Purpose, *, at: datetime) -> Result:

@@ -35,3 +35,12 @@ class LeaseState(StrEnum):
     LIVE = "live"
     ENDED = "ended"
     DEAD = "dead"
+
+
+class Mishap(StrEnum):
+    """What befell senders and was overcome by itself."""
+
+    SENDER_DIED = "sender_died"
+    """Or was frozen for so long that its lease was buried."""
+    DATABASE_AWAY = "database_away"
+    CLOCK_JUMPED = "clock_jumped"

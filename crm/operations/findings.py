@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from crm.delivery.states import Lane, MailingState
+from crm.delivery.states import Lane, MailingState, Mishap
 from crm.errors import later
 from crm.operations.letters import LaneFigures
 from crm.operations.look import Look
@@ -79,9 +79,32 @@ STOPS_NOT_KEPT: Final = later(
     "Refusals that wait to be written into the journal: %(count)s. They are obeyed; look at the "
     "state folder’s disk."
 )
+UNCERTAIN: Final = later(
+    "Letters of which nobody knows whether they arrived, today: %(count)s. They are not sent again "
+    "by themselves; each campaign’s page lists them and sends them again if you decide so."
+)
+OVERCOME: Final = {
+    Mishap.SENDER_DIED: later(
+        "Senders died or stood still since yesterday, the last was given up at %(time)s. All their "
+        "letters are accounted for. Uncertain: %(uncertain)s, queued again: %(queued_again)s."
+    ),
+    Mishap.DATABASE_AWAY: later(
+        "The database interrupted senders since yesterday, the last time at %(time)s. "
+        "Interruptions: %(count)s, the longest %(seconds)s s. They waited and went on by "
+        "themselves; nothing was lost. Where nobody restarted PostgreSQL, its log says why."
+    ),
+    Mishap.CLOCK_JUMPED: later(
+        "The clock of a machine that sends has jumped since yesterday, the last time at %(time)s, "
+        "by %(minutes)s min at most. No letter was lost by it; see that the machine’s time is "
+        "kept right (chrony, systemd-timesyncd)."
+    ),
+}
 NOT_SEALED: Final = later(
     "The logs have not been sealed for %(minutes)s min. Look below whether housekeeping is alive."
 )
+
+
+_GRAVITY: Final = ("bad", "wait", "info")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,11 +117,12 @@ class Finding:
     endpoint: str | None = None
     """The page where something can be done about it."""
     kind: str = "bad"
-    """``bad``: letters stand still or a promise is broken; ``wait``: look at it."""
+    """``bad``: letters stand still or a promise is broken; ``wait``: look at it; ``info``: it was
+    overcome by itself, and all is well."""
 
 
 def findings(look: Look) -> list[Finding]:
-    """Return all that is wrong, the gravest first; empty where all is well."""
+    """Return all that is wrong, the gravest first, and then what was overcome by itself."""
     found = [
         *_of_stops(look),
         *barriers(
@@ -112,8 +136,14 @@ def findings(look: Look) -> list[Finding]:
         *_of_programs(look),
         *_of_letters(look),
         *_of_logs(look),
+        *_of_mishaps(look),
     ]
-    return sorted(found, key=lambda one: one.kind)
+    return sorted(found, key=lambda one: _GRAVITY.index(one.kind))
+
+
+def is_well(found: Sequence[Finding]) -> bool:
+    """Return whether nothing is wrong now."""
+    return all(one.kind == "info" for one in found)
 
 
 def barriers(
@@ -210,6 +240,26 @@ def _of_logs(look: Look) -> Iterator[Finding]:
     waits = max(_since(one.since, look.at) for one in look.unsealed.values())
     if waits > SEALS_WAIT:
         yield Finding(say=NOT_SEALED, values={"minutes": _minutes(waits)}, kind="wait")
+
+
+def _of_mishaps(look: Look) -> Iterator[Finding]:
+    if uncertain := look.lanes[Lane.BULK].uncertain_today:
+        yield Finding(
+            say=UNCERTAIN,
+            values={"count": uncertain},
+            endpoint="campaigns.index",
+            kind="info",
+        )
+    for one in look.mishaps:
+        values: dict[str, Any] = {
+            "time": one.last_at,
+            "count": one.times,
+            "seconds": max(1, round(one.longest_s)),
+            "minutes": round(one.longest_s / 60),
+            "uncertain": one.uncertain,
+            "queued_again": one.queued_again,
+        }
+        yield Finding(say=OVERCOME[one.kind], values=values, kind="info")
 
 
 def _since(moment: datetime | None, at: datetime) -> timedelta:

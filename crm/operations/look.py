@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from crm.audit.models import Log
 from crm.clinic.service import details
 from crm.config import Settings
-from crm.delivery import refusals, rest
+from crm.delivery import mishaps, refusals, rest
+from crm.delivery.mishaps import Told
 from crm.delivery.pacing_models import Pace
 from crm.delivery.states import Lane, MailingState
 from crm.desk.today import midnight
@@ -50,6 +51,8 @@ class Look:
     resting: list[Pace]
     about_us: int
     """Refusals since yesterday (UTC) that tell something of us and nothing of a person."""
+    mishaps: list[Told]
+    """What was overcome by itself within a day."""
     gap_today: Gap
     gap_long: Gap
     unjournalled: Backlog
@@ -100,6 +103,7 @@ def look(session: Session, settings: Settings, *, at: datetime) -> Look:
         mailings=letters.mailings(session),
         resting=rest.resting(session, at=at),
         about_us=refusals.about_us_since(session, (at - timedelta(days=1)).date()),
+        mishaps=mishaps.told(session, at=at),
         gap_today=stop_gap.gap(session, since=today),
         gap_long=stop_gap.long_gap(session, at=at),
         unjournalled=ledgers.unjournalled(session),

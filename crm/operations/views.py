@@ -13,7 +13,7 @@ from crm.db import session
 from crm.delivery import providers
 from crm.operations import letters, stop_gap, words
 from crm.operations.alarm import Alarm
-from crm.operations.findings import findings
+from crm.operations.findings import findings, is_well
 from crm.operations.look import look
 from crm.web.access import allow, may
 from crm.web.strip import Notice
@@ -52,9 +52,11 @@ def strip_of(alarm: Alarm) -> Callable[[], Notice | None]:
 
 def _figures(at: datetime) -> dict[str, Any]:
     seen = look(session(), settings(), at=at)
+    found = findings(seen)
     return {
         "look": seen,
-        "findings": findings(seen),
+        "findings": found,
+        "is_well": is_well(found),
         "say": words.said,
         "words": words,
         "where": _where,

@@ -21,6 +21,7 @@ from crm.config import Settings
 from crm.db import engine_of_a_sender
 from crm.delivery.crossing import Crossing
 from crm.delivery.dispatch import Sender
+from crm.delivery.mishaps import Memory
 from crm.delivery.states import Lane
 from crm.mail.smtp import Fleet, Kind, Letter, Relay, Stage, Verdict
 
@@ -46,6 +47,8 @@ class Where(Enum):
     """Where a sender has stopped."""
 
     IN_A_TRANSACTION = auto()
+    AT_A_DOT = auto()
+    """Inside the gate."""
     AT_THE_FLEET = auto()
     IDLE = auto()
 
@@ -135,7 +138,7 @@ class Harbour:
         return has_moved
 
     def dot(self, key: int) -> bool:
-        pause()
+        pause(Where.AT_A_DOT)
         if key not in self.ready:
             return False
         self.ready.remove(key)
@@ -224,6 +227,7 @@ class Process:
             size=SIZE,
         )
         self._sender.choice.now_s = self._sender.allowance.now_s = lambda: now().timestamp()
+        self._sender.memory = Memory(now=now, now_s=self._sender.choice.now_s)
         self._life = greenlet(self._run)
         self.harbour = Harbour(dotted_now)
 
@@ -238,8 +242,15 @@ class Process:
 
     def sail(self) -> None:
         """Let it go on until it waits for its fleet, or for work."""
+        self._go_on_to(Where.AT_THE_FLEET, Where.IDLE)
+
+    def sail_into_the_gate(self) -> None:
+        """Let it go on until it is about to write a dot, or has nothing to do."""
+        self._go_on_to(Where.AT_A_DOT, Where.IDLE)
+
+    def _go_on_to(self, *places: Where) -> None:
         for _ in range(MOST_STEPS):
-            if self.step() is not Where.IN_A_TRANSACTION:
+            if self.step() in places:
                 return
 
     def tell_to_end(self) -> None:
