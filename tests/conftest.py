@@ -139,8 +139,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture
-def settings(database: str, tmp_path: Path) -> Settings:
+def settings_of(database: str, state_dir: Path) -> Settings:
     return Settings(
         database_url=database,
         redis_url=os.environ["REDIS_URL"],
@@ -148,9 +147,14 @@ def settings(database: str, tmp_path: Path) -> Settings:
         public_url="https://crm.clinic.example",
         secret_keys=KEYS,
         suppression_keys=KEYS,
-        state_dir=tmp_path,
+        state_dir=state_dir,
         testing=True,
     )
+
+
+@pytest.fixture
+def settings(database: str, tmp_path: Path) -> Settings:
+    return settings_of(database, tmp_path)
 
 
 @pytest.fixture

@@ -5,13 +5,17 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from crm import clock
 from crm.config import Settings
 from crm.delivery.models import Mailing
+from tests.chaos.leaving import Leave, Leaving, doors
 from tests.chaos.nursery import Nursery, nursery
+from tests.conftest import settings_of
 from tests.delivery.conftest import one_sink, settings, sink
+from tests.delivery.processes import Site, site
 from tests.factories import a_clinic, a_running_mailing, many_willing_contacts
 
 __all__ = ["one_sink", "settings", "sink"]
@@ -29,6 +33,20 @@ def campaign(session: Session) -> Callable[[int], Mailing]:
         return mailing
 
     return launch
+
+
+@pytest.fixture(scope="module")
+def to(one_database: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The real site, of the database that each test finds empty."""
+    url = one_database.url.render_as_string(hide_password=False)
+    with site(settings_of(url, tmp_path_factory.mktemp("site"))) as started:
+        yield started
+
+
+@pytest.fixture
+def leave(session: Session, settings: Settings, to: Site) -> Leave:
+    """``with leave() as leaving``: the people of the mailing opt out at the site meanwhile."""
+    return lambda seed=1: Leaving(to, doors(session, settings), seed=seed)
 
 
 @pytest.fixture

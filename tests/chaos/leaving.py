@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -125,6 +126,17 @@ class Leaving(threading.Thread):
         slow = [(one.status, one.took_s) for one in self.told if one.took_s > PROMISED_S]
         assert slow == []
         assert late(self.told, dots) == []
+
+
+Leave = Callable[..., Leaving]
+
+
+def all_leave(to: Site, people: list[Door]) -> None:
+    """One after another, each is told in time that it is done."""
+    wake_up(to)
+    told = [opt_out(to, door) for door in people]
+    assert {one.status for one in told} == {200}
+    assert max(one.took_s for one in told) <= PROMISED_S
 
 
 def late(told: list[Told], dots: list[tuple[int, str]]) -> list[float]:

@@ -77,6 +77,8 @@ STEPS: dict[str, Callable[[Stumble], None]] = {
     ),
     "after the end of a lease": lambda stumble: _after(Holding, "advance", stumble, _nothing_left),
 }
+NO_LEASE = {"before the lease", "the lease is not committed", "after the end of a lease"}
+"""Steps at which a sender of one lease holds none."""
 NOTHING_IN_DOUBT = {
     "before the lease",
     "the lease is not committed",

@@ -14,14 +14,16 @@ from crm.config import Settings
 from crm.delivery import recover, rules
 from crm.delivery.models import Mailing
 from crm.delivery.service import Tally
+from crm.delivery.states import Mishap
+from crm.operations.findings import OVERCOME
 from devtools.catcher import Sink
 from tests.chaos import reckoning
 from tests.chaos.leaving import Leaving, doors
 from tests.chaos.nursery import nursery
 from tests.chaos.reckoning import reckon
-from tests.chaos.seen import readiness
+from tests.chaos.seen import readiness, said
 from tests.chaos.servers import Database, a_place
-from tests.delivery.processes import Site, site
+from tests.delivery.processes import Site
 from tests.delivery.test_faults import CUT_SENDERS, all_settled, wait_until
 
 PEOPLE = 1500
@@ -70,6 +72,7 @@ def story(
     sink: Sink,
     campaign: Launch,
     dots: Path,
+    to: Site,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Story:
     """Two senders at work, people leaving, and the misfortune as soon as letters flow."""
@@ -81,7 +84,6 @@ def story(
         with (
             nursery(settings, dots, "--stay") as one,
             nursery(settings, dots, "--stay") as other,
-            site(settings) as to,
         ):
             mailing_id = campaign(PEOPLE).id
             people = doors(session, settings)
@@ -95,6 +97,7 @@ def story(
         leaving.check(reckoning.dots(dots))
         counted = reckon(session, sink)
         assert counted.accepted + counted.withheld + counted.uncertain == PEOPLE
+        assert OVERCOME[Mishap.DATABASE_AWAY] in said(session, settings)
         return counted
 
     return tell
