@@ -18,7 +18,7 @@ from crm.delivery.models import MishapCount
 from crm.delivery.states import Mishap
 
 TOLD_FOR: Final = timedelta(days=1)
-_FORGOTTEN_AFTER: Final = timedelta(days=30)
+_FORGOTTEN_AFTER: Final = timedelta(days=60)
 _A_JUMP_S: Final = 60.0
 """Less is a clock that is being put right."""
 
@@ -77,7 +77,7 @@ def told(session: Session, *, at: datetime) -> list[Told]:
 
 
 def forget(session: Session, *, at: datetime) -> None:
-    """Drop what happened a month ago."""
+    """Drop what happened two months ago."""
     session.execute(
         delete(MishapCount)
         .where(MishapCount.on < (at - _FORGOTTEN_AFTER).date())

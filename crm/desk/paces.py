@@ -39,7 +39,9 @@ class PaceForm(Form):
     connections = Number(
         _l("Connections at once, at most"),
         [Read(whole(0, MOST_CONNECTIONS))],
-        description=_l("Three to five are usual for a big provider; 0: as many as the relay takes."),
+        description=_l(
+            "Three to five are usual for a big provider; 0: as many as the relay takes."
+        ),
         widget=NumberInput(min=0, max=MOST_CONNECTIONS),
     )
     warm_up = BooleanField(

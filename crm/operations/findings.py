@@ -31,6 +31,10 @@ BROKER_AWAY: Final = later(
     "Valkey does not answer. Letters that wait still go, but no campaign starts, and dead senders "
     "are not noticed. Start it on the server."
 )
+BROKER_FULL: Final = later(
+    "Valkey has no memory left and takes no messages. Letters that wait still go, but no campaign "
+    "starts, and dead senders are not noticed. Raise its maxmemory, or find out what fills it."
+)
 CROWDED_HOUSE: Final = later(
     "Housekeeping does not keep up: %(count)s messages wait. Restart vezhlivo-worker@house."
 )
@@ -191,6 +195,8 @@ def _of_stops(look: Look) -> Iterator[Finding]:
 def _of_programs(look: Look) -> Iterator[Finding]:
     if look.queues is None:
         yield Finding(say=BROKER_AWAY)
+    elif look.is_full:
+        yield Finding(say=BROKER_FULL)
     elif look.queues["house"] >= CROWDED and look.alive["house"]:
         yield Finding(say=CROWDED_HOUSE, values={"count": look.queues["house"]})
     for kind, living in look.alive.items():

@@ -45,6 +45,8 @@ class Look:
     """Those of them that may be given letters and do not answer, the preferred first."""
     queues: dict[str, int] | None
     """None: the broker does not answer."""
+    is_full: bool
+    """The broker takes no message for want of memory."""
     workers: Sequence[Worker]
     lanes: dict[Lane, LaneFigures]
     mailings: dict[MailingState, int]
@@ -98,6 +100,7 @@ def look(session: Session, settings: Settings, *, at: datetime) -> Look:
         relays=standings,
         away=away_of(session, standings or (), at=at),
         queues=queues.waiting(settings.redis_url),
+        is_full=queues.is_full(settings.redis_url),
         workers=alive.known(session),
         lanes=letters.lanes(session, today=today, at=at),
         mailings=letters.mailings(session),

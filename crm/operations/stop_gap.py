@@ -10,8 +10,9 @@ Where one of the two turns is not known, only moments are left: of a stop for wh
 the gate (a complaint, or a sender that did not come out of it in time), of a letter whose sender
 lost the gate between its dot and the end, and in rows of older versions. A letter's moment is that
 of the mail server's answer, for which nobody waits longer than ``PATIENCE_S``: what was answered
-later than that after a stop left after it, as far as the clocks of two servers agree. Within the
-patience these rows do not tell; the letters are counted as unproved.
+later than that after a stop left after it, as far as the clocks of two servers agree: where one was
+seen to jump about then, a moment is good to within that jump. Within the patience these rows do not
+tell; the letters are counted as unproved.
 
 Only letters that a stop forbids: promotion, to the address that refused it. Bounces are no person's
 stop and are not counted.
@@ -54,7 +55,7 @@ class Gap:
     proof."""
     proved: timedelta
     """The longest from a stop to the answer to a letter that left after it, a tenth of a second at
-    least; by moments alone, without the patience."""
+    least; by moments alone, without the patience and the jumps of clocks."""
 
 
 def gap(session: Session, *, since: datetime) -> Gap:
@@ -92,7 +93,12 @@ _GAP = text("""
         FROM consent_events s LEFT JOIN barriers b ON b.event_id = s.id
         WHERE s.at >= :since AND s.act = ANY(:stops) AND s.purpose = ANY(:purposes)
     ), known AS (
-        SELECT o.delivery_id, o.state, o.at - s.at AS after, o.turn >= s.turn AS is_late
+        SELECT o.delivery_id, o.state, o.at - s.at AS after, o.turn >= s.turn AS is_late,
+            CAST(:patience AS interval) + coalesce((
+                SELECT make_interval(secs => max(longest_s)) FROM mishap_counts
+                WHERE kind = 'clock_jumped' AND "on" BETWEEN
+                    (s.at - interval '1 day')::date AND (o.at + interval '1 day')::date
+            ), interval '0') AS explained
         FROM stops s
         JOIN deliveries d ON d.address_id = s.address_id
         JOIN mailings m ON m.id = d.mailing_id AND m.purpose = s.purpose AND m.channel = s.channel
@@ -109,9 +115,9 @@ _GAP = text("""
     ), judged AS (
         SELECT delivery_id, after, state = 'accepted' AND after > interval '0' AS is_answered,
             CASE WHEN is_late THEN greatest(after, interval '100 ms')
-                 WHEN is_late IS NULL AND state = 'accepted' AND after > :patience
-                 THEN after - CAST(:patience AS interval) END AS proved,
-            is_late IS NULL AND state = 'accepted' AND after <= :patience AS is_unproved
+                 WHEN is_late IS NULL AND state = 'accepted' AND after > explained
+                 THEN after - explained END AS proved,
+            is_late IS NULL AND state = 'accepted' AND after <= explained AS is_unproved
         FROM known
     )
     SELECT (SELECT count(*) FROM stops) AS stops,

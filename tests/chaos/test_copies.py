@@ -21,11 +21,13 @@ from crm.operations.findings import MAILINGS_HELD
 from crm.safekeeping import installation
 from crm.safekeeping.rules import SAY, Why
 from devtools.catcher import Sink
+from tests.chaos.leaving import Leaving, all_leave, doors
 from tests.chaos.nursery import Nursery, nursery
 from tests.chaos.reckoning import dots as dots_of
 from tests.chaos.reckoning import reckon
 from tests.chaos.seen import said
 from tests.conftest import a_copy
+from tests.delivery.processes import site
 from tests.delivery.test_faults import bury_at_once
 from tests.factories import a_member_of_staff
 from tests.safekeeping.test_installation import let_go
@@ -99,6 +101,8 @@ def test_a_restored_database_sends_nothing_until_released_and_then_doubles_nothi
             assert sink.count() == before, "a letter left before anybody decided"
             assert why_held(backup, restored) is why
             assert SAY[why] in said(backup, restored)
+            with site(restored) as there:
+                all_leave(there, doors(backup, restored)[-5:])
 
             let_go(backup, restored)
             mailing = backup.get_one(Mailing, mailing_id)
@@ -110,28 +114,40 @@ def test_a_restored_database_sends_nothing_until_released_and_then_doubles_nothi
             bury_at_once(backup)
             assert others.live() == "ended"
             counted = reckon(backup, sink)
-            assert counted.accepted + counted.uncertain == PEOPLE
+            assert counted.accepted + counted.uncertain == PEOPLE - 5
+            assert counted.withheld == 5
             assert counted.accepted > 0
 
 
 def test_of_two_copies_at_once_only_the_first_sends(
     session: Session, settings: Settings, sink: Sink, senders: Nursery, at_work: Mailing,
-    server: Engine, one_database: Engine, tmp_path: Path,
+    server: Engine, one_database: Engine, dots: Path, tmp_path: Path,
 ) -> None:  # fmt: skip
     """The folder was copied with the database, and carried to another machine."""
     with a_backup(session, server, one_database) as url:
         folder = tmp_path / "copied"
         shutil.copytree(settings.state_dir, folder, ignore=shutil.ignore_patterns("copied"))
         copied = replace(settings, database_url=url, state_dir=folder)
-        with nursery(copied, tmp_path / "dots of the copy") as others, inside(url) as copy:
+        with (
+            nursery(copied, tmp_path / "dots of the copy") as others,
+            inside(url) as copy,
+            site(copied) as there,
+            site(settings) as here,
+            Leaving(here, doors(session, settings)) as leaving,
+        ):
             senders.begin()
             others.begin()
+            all_leave(there, doors(copy, copied)[-5:])
             assert others.hear() == senders.hear() == "ended"
             assert service.tally(copy, at_work.id).queued == PEOPLE
             assert why_held(copy, copied) is Why.OTHER_DATABASE
+            assert SAY[Why.OTHER_DATABASE] in said(copy, copied)
         assert dots_of(tmp_path / "dots of the copy") == []
+    leaving.check(dots_of(dots))
     assert why_held(session, settings) is None
-    assert reckon(session, sink).accepted == PEOPLE
+    assert not said(session, settings) & set(SAY.values())
+    counted = reckon(session, sink)
+    assert counted.accepted + counted.withheld == PEOPLE
 
 
 @pytest.mark.chaos
@@ -152,10 +168,15 @@ def test_a_folder_on_another_machine_sends_nothing_and_its_release_holds_the_fir
         assert others.live() == "ended"
         assert sink.count() == before
         assert why_held(session, copied) is Why.OTHER_MACHINE
+        assert SAY[Why.OTHER_MACHINE] in said(session, copied)
+        with site(copied) as there:
+            all_leave(there, doors(session, copied)[-5:])
         let_go(session, copied)
         assert why_held(session, settings) is Why.OTHER_COPY
+        assert SAY[Why.OTHER_COPY] in said(session, settings)
         assert senders.live() == "ended"
         assert sink.count() == before, "the first goes on beside the released one"
         assert others.live() == "ended"
     counted = reckon(session, sink)
-    assert counted.accepted + counted.uncertain == PEOPLE
+    assert counted.accepted + counted.uncertain == PEOPLE - 5
+    assert counted.withheld == 5

@@ -14,10 +14,12 @@ from sqlalchemy.orm import Session
 from crm import clock
 from crm.config import Settings
 from crm.delivery.models import Mailing
-from crm.operations.findings import BROKER_AWAY
+from crm.delivery.states import Mishap
+from crm.operations.alive import SILENT_AFTER
+from crm.operations.findings import BROKER_AWAY, BROKER_FULL, OVERCOME, SILENT
 from devtools.catcher import Sink
 from tests.chaos.house import House, ring
-from tests.chaos.leaving import Leaving, doors
+from tests.chaos.leaving import Leave, Leaving, doors
 from tests.chaos.nursery import nursery
 from tests.chaos.reckoning import reckon
 from tests.chaos.seen import said
@@ -34,10 +36,15 @@ Launch = Callable[[int], Mailing]
 
 
 def test_a_worker_told_to_end_at_full_speed_drains_and_leaves_no_doubt(
-    session: Session, settings: Settings, sink: Sink, campaign: Launch, tmp_path: Path
+    session: Session,
+    settings: Settings,
+    sink: Sink,
+    campaign: Launch,
+    leave: Leave,
+    tmp_path: Path,
 ) -> None:
     campaign(6000)
-    with House(settings, tmp_path) as house:
+    with House(settings, tmp_path) as house, leave() as leaving:
         house.start("bulk")
         ring(settings, SENDERS)
         wait_until(lambda: sink.count() > 500)
@@ -47,12 +54,14 @@ def test_a_worker_told_to_end_at_full_speed_drains_and_leaves_no_doubt(
         took_s = time.monotonic() - began
     assert before < 6000, "there was nothing left to stop"
     assert took_s <= DRAINED_S
+    leaving.check([])
     assert bury_at_once(session) == 0, "a sender left a lease behind"
+    assert SILENT["bulk"] in said(session, settings, later=2 * SILENT_AFTER)
 
     with nursery(settings, tmp_path / "rest", "--size", "16") as others:
         assert others.live() == "ended"
     counted = reckon(session, sink)
-    assert counted.accepted == 6000
+    assert (counted.accepted + counted.withheld, counted.uncertain) == (6000, 0)
 
 
 @pytest.fixture
@@ -86,21 +95,27 @@ def the_mailing(session: Session) -> int:
 
 @pytest.mark.chaos
 def test_a_child_and_beat_and_then_everything_killed(
-    session: Session, away_from: Settings, sink: Sink, tmp_path: Path
+    session: Session, away_from: Settings, sink: Sink, leave: Leave, tmp_path: Path
 ) -> None:
     """Without beat nobody fills the place of a killed child: the operator's page says so."""
     mailing_id = the_mailing(session)
     with House(away_from, tmp_path) as house:
         house.start("bulk", "house", "beat")
         wait_until(lambda: launched(session, mailing_id))
-        wait_until(lambda: sink.count() > PEOPLE // 10)
-        house.kill_a_child()
-        house.kill("beat")
-        house.start("beat")
-        wait_until(lambda: sink.count() > PEOPLE // 4)
-        house.kill("bulk", "house", "beat")
-        house.start("bulk", "house", "beat")
-        see_it_through(session, sink, mailing_id)
+        with leave() as leaving:
+            wait_until(lambda: sink.count() > PEOPLE // 10)
+            house.kill_a_child()
+            house.kill("beat")
+            house.start("beat")
+            wait_until(lambda: sink.count() > PEOPLE // 4)
+            house.kill("bulk", "house", "beat")
+            silent = {SILENT[name] for name in ("bulk", "house", "beat")}
+            assert silent <= said(session, away_from, later=2 * SILENT_AFTER)
+            house.start("bulk", "house", "beat")
+            see_it_through(session, sink, mailing_id)
+        leaving.check([])
+        assert OVERCOME[Mishap.SENDER_DIED] in said(session, away_from)
+        assert not silent & said(session, away_from)
 
 
 def dies(broker: Broker, house: House, session: Session) -> None:
@@ -112,18 +127,22 @@ def dies(broker: Broker, house: House, session: Session) -> None:
     assert BROKER_AWAY not in said(session, house.settings)
 
 
-def is_emptied(broker: Broker, _house: House, _session: Session) -> None:
+def is_emptied(broker: Broker, house: House, session: Session) -> None:
+    """Which nobody needs to hear of: a second later all rings again."""
     with Redis.from_url(broker.start()) as client:
         client.flushall()
+    assert said(session, house.settings) == {SILENT["service"]}, "there is none in this house"
 
 
-def is_full(broker: Broker, house: House, _session: Session) -> None:
+def is_full(broker: Broker, house: House, session: Session) -> None:
     """While a sender's place is empty, so that a doorbell is needed."""
     with Redis.from_url(broker.start()) as client:
         client.config_set("maxmemory", 1)
         house.kill_a_child()
+        assert BROKER_FULL in said(session, house.settings)
         time.sleep(3)
         client.config_set("maxmemory", 0)
+        assert BROKER_FULL not in said(session, house.settings)
 
 
 @pytest.mark.parametrize(

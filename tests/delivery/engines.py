@@ -414,7 +414,11 @@ class Engines(RuleBasedStateMachine):
         def bury() -> None:
             if recover.bury(self.session, fence, beats, at=self.at) is not None:
                 self.seen.buried |= intended
+                ended = select(Outcome.delivery_id).where(Outcome.delivery_id.in_(intended))
+                self.seen.ended |= set(self.session.scalars(ended))
 
+        self.session.execute(text(_CUT_IN_THE_GATE))
+        self.session.commit()
         self._try(bury)
 
     def _try(self, act: Callable[[], object]) -> bool:
@@ -452,6 +456,12 @@ def _empty(postgres: Engine) -> None:
             connection.execute(table.delete())
 
 
+_CUT_IN_THE_GATE = """
+    SELECT pg_terminate_backend(pid, 1000) FROM pg_locks
+    WHERE locktype = 'advisory' AND mode = 'ShareLock' AND pid <> pg_backend_pid()
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+"""Half a minute is longer than the server lets anybody stand in the gate."""
 _OF_SEVERAL_PROVIDERS = """
     UPDATE addresses SET provider = CASE id % 3 WHEN 0 THEN 'gmail' ELSE 'other' END,
         value = replace(value, 'mail.example', id % 3 || '.example')

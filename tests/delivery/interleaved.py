@@ -24,6 +24,7 @@ from crm.delivery.dispatch import Sender
 from crm.delivery.mishaps import Memory
 from crm.delivery.states import Lane
 from crm.mail.smtp import Fleet, Kind, Letter, Relay, Stage, Verdict
+from crm.straight import is_silent
 
 SIZE = 3
 """Lines of a fleet."""
@@ -58,6 +59,17 @@ def pause(where: Where = Where.IN_A_TRANSACTION) -> Fate:
     parent = getcurrent().parent
     fate: Fate = parent.switch(where) if parent else Fate.GOES_ON
     return fate
+
+
+def is_silent_after_a_pause(session: Session) -> Callable[[], bool]:
+    """As ``straight.is_silent``: the gate is asked for right before each dot, once it goes on."""
+    stands = is_silent(session)
+
+    def stands_after_a_pause() -> bool:
+        pause(Where.AT_A_DOT)
+        return stands()
+
+    return stands_after_a_pause
 
 
 class Interrupted(Session):
@@ -138,7 +150,6 @@ class Harbour:
         return has_moved
 
     def dot(self, key: int) -> bool:
-        pause(Where.AT_A_DOT)
         if key not in self.ready:
             return False
         self.ready.remove(key)

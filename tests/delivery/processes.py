@@ -74,13 +74,13 @@ class Site:
 
 
 @contextmanager
-def site(settings: Settings) -> Iterator[Site]:
+def site(settings: Settings, app: str = "wsgi:app") -> Iterator[Site]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     options = ["--bind", f"127.0.0.1:{port}", "--workers", "2", "--threads", "8"]
     quiet = ["--worker-class", "gthread", "--log-level", "error", "--no-control-socket"]
-    with started(settings, "gunicorn", *options, *quiet, "wsgi:app"):
+    with started(settings, "gunicorn", *options, *quiet, app):
         until = time.monotonic() + START_S
         while time.monotonic() < until:
             with socket.socket() as attempt:

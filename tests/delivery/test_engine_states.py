@@ -31,7 +31,7 @@ from crm.delivery.rules import Settled
 from crm.delivery.states import DeliveryState, MailingState
 from crm.mail.smtp import Relay
 from tests.delivery.engines import Engines
-from tests.delivery.interleaved import wait_for_no_lock
+from tests.delivery.interleaved import is_silent_after_a_pause, wait_for_no_lock
 
 
 @pytest.fixture
@@ -45,6 +45,7 @@ def engines(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> type[Engines
         (insist, "AWAY_S", 0.0),
         (service, "RANGE_SIZE", 3),
         (gate, "BARRIER_MS", 10),
+        (crossing, "is_silent", is_silent_after_a_pause),
     ):
         monkeypatch.setattr(module, name, value)
     here = {

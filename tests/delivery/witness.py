@@ -18,6 +18,8 @@ class Witness:
     """Mailings whose stop or pause was confirmed."""
     buried: set[int] = field(default_factory=set)
     """Deliveries that were in a window of a lease that somebody buried."""
+    ended: set[int] = field(default_factory=set)
+    """Those of them that had an outcome then."""
     closed: dict[int, object] = field(default_factory=dict)
     """By mailing, how it stood when it closed."""
     letters: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class Witness:
             self.wrong.append("a dot after the confirmed stop of its mailing")
         if sum(dot.may_have_arrived for dot in before) > (delivery_id in self.reminders):
             self.wrong.append("a letter was sent twice")
+        if delivery_id in self.ended:
+            self.wrong.append("a dot under a buried lease, of a letter that had ended")
         if delivery_id in self.gone_again:
             self.wrong.append("a dot of a letter that has gone again")
         before.append(Dot())

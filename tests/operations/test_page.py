@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from html import unescape
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -15,10 +16,10 @@ from sqlalchemy.orm import Session
 
 from crm.config import Settings
 from crm.consent.rules import Act
-from crm.delivery import refusals
+from crm.delivery import mishaps, refusals
 from crm.delivery.models import Delivery, Lease, Outcome, Retry
 from crm.delivery.rest import rest
-from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState
+from crm.delivery.states import DeliveryState, Lane, LeaseState, MailingState, Mishap
 from crm.mail.refusal import Refusal
 from crm.mail.smtp import Relay
 from crm.operations import alive
@@ -125,6 +126,63 @@ def test_a_broker_that_is_away_is_told_and_the_page_still_comes(
         settings, redis_url="redis://127.0.0.1:9/0"
     )
     assert "Valkey does not answer" in shown(signed_in)
+
+
+def test_a_broker_without_memory_is_told(broker: Redis, signed_in: As) -> None:
+    broker.config_set("maxmemory", 1)
+    try:
+        assert "Valkey has no memory left" in shown(signed_in)
+    finally:
+        broker.config_set("maxmemory", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "figures", "sentence"),
+    [
+        (
+            Mishap.SENDER_DIED,
+            {"uncertain": 3, "queued_again": 12},
+            "the last was given up at 15:00. All their letters are accounted for. "
+            "Uncertain: 6, queued again: 24.",
+        ),
+        (Mishap.DATABASE_AWAY, {"lasted_s": 7.4}, "Interruptions: 2, the longest 7 s."),
+        (Mishap.CLOCK_JUMPED, {"lasted_s": 3600.0}, "by 60 min at most"),
+    ],
+)
+def test_what_was_overcome_is_told_for_a_day_while_all_is_well(
+    session: Session,
+    signed_in: As,
+    time: Time,
+    kind: Mishap,
+    figures: dict[str, Any],
+    sentence: str,
+) -> None:
+    for hour in (3, 0):
+        mishaps.count(session, kind, at=NOON - timedelta(hours=hour), **figures)
+    session.commit()
+    page = unescape(shown(signed_in))
+    assert sentence in page
+    assert FINE in page
+    time.moves_to(NOON + mishaps.TOLD_FOR)
+    assert sentence not in unescape(shown(signed_in))
+
+
+def test_letters_in_doubt_are_told_of_with_where_to_decide(session: Session, signed_in: As) -> None:
+    mailing = a_running_mailing(session)
+    session.add(
+        Lease(
+            lane=Lane.BULK,
+            mailing_id=mailing.id,
+            provider="other",
+            state=LeaseState.DEAD,
+            taken_at=NOON,
+            uncertain=4,
+        )
+    )
+    session.commit()
+    page = shown(signed_in)
+    assert "nobody knows whether they arrived, today: 4." in page
+    assert FINE in page
 
 
 def test_what_halts_letters_is_told_with_its_page(session: Session, signed_in: As) -> None:

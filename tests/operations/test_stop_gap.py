@@ -12,8 +12,9 @@ from crm.consent.ledger import Matter, Origin, record
 from crm.consent.models import Barrier, ConsentEvent
 from crm.consent.rules import Act, Channel, Purpose
 from crm.contacts.models import Address
+from crm.delivery import mishaps
 from crm.delivery.models import Delivery, Mailing, Outcome
-from crm.delivery.states import DeliveryState, MailingState
+from crm.delivery.states import DeliveryState, MailingState, Mishap
 from crm.operations.stop_gap import PATIENCE, REMEMBERED_S, Gap, gap, long_gap
 from tests.factories import KEYS, NOON, a_running_mailing, a_willing_contact, an_event
 
@@ -241,3 +242,16 @@ def test_a_stop_has_one_turn_however_often_it_passes(session: Session, address: 
 def test_what_is_not_a_stop_of_anybody_takes_no_turn(session: Session, address: Address) -> None:
     assert gate.barrier(session)
     assert session.scalars(select(Barrier)).all() == []
+
+
+def test_what_a_clock_that_jumped_explains_is_not_proved(
+    session: Session, address: Address
+) -> None:
+    an_event(session, Act.OPTED_OUT, address, at=NOON)
+    answered(session, NOON + timedelta(hours=1) + PATIENCE)
+    assert seen(session).proved == timedelta(hours=1)
+    mishaps.count(session, Mishap.CLOCK_JUMPED, at=NOON - timedelta(days=9), lasted_s=7200)
+    assert seen(session).proved == timedelta(hours=1)
+    mishaps.count(session, Mishap.CLOCK_JUMPED, at=NOON, lasted_s=3590)
+    found = seen(session)
+    assert (found.last_after, found.proved) == (timedelta(hours=1) + PATIENCE, 10 * SECOND)
