@@ -64,6 +64,8 @@ class Crossing:
     """By delivery."""
     is_heard: bool = field(init=False, default=False)
     """The relay has answered about a letter, since this was last put out."""
+    lost: int = field(init=False, default=0)
+    """Letters whose line was lost before their dot, since this was last put out."""
     silence: str | None = field(init=False, default=None)
     """Why no line to the relay could be opened, since this was last put out."""
     _under_way: Counter[str] = field(init=False, default_factory=Counter)
@@ -209,6 +211,7 @@ class Crossing:
             self.silence = verdict.text
             self.again(each.holding, each.one, after=AFTER_LOSS, reply=verdict.text)
             return
+        self.lost += verdict.kind is Kind.NOT_HANDED_OVER and verdict.relay_wide
         self.is_heard = self.is_heard or verdict.kind in _ANSWERS
         errand = each.holding.errand
         result = each.holding.aftermath.conclude(

@@ -194,6 +194,9 @@ class Sender:
     def _tell_of_mishaps(self) -> None:
         """Write down for people what befell this sender and is over."""
         self.memory.look_at_the_clock()
+        if self.crossing is not None:
+            self.memory.lost += self.crossing.lost
+            self.crossing.lost = 0
         try_once(self.session, lambda: self.memory.write(self.session), None)
 
     def _write_down(self, relay: Relay, silence: str | None, *, is_heard: bool) -> None:

@@ -40,12 +40,13 @@ def count(
     kind: Mishap,
     *,
     at: datetime,
+    times: int = 1,
     lasted_s: float = 0.0,
     uncertain: int = 0,
     queued_again: int = 0,
 ) -> None:
-    """Write down that it has happened once more, and is over."""
-    row = {"kind": kind, "on": at.date(), "times": 1, "last_at": at, "longest_s": lasted_s}
+    """Write down that it has happened, and is over."""
+    row = {"kind": kind, "on": at.date(), "times": times, "last_at": at, "longest_s": lasted_s}
     sums = {"uncertain": uncertain, "queued_again": queued_again}
     added = insert(MishapCount).values(**row, **sums)
     now = added.excluded
@@ -93,6 +94,8 @@ class Memory:
     now_s: Callable[[], float]
     """Monotonic: against it a jump of ``now`` is seen."""
     jumped_s: float = 0.0
+    lost: int = 0
+    """Letters whose line was lost before their dot."""
     _differ_s: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -109,16 +112,18 @@ class Memory:
     def write(self, session: Session) -> None:
         """Write down and commit what there is; then it is forgotten here."""
         at, away_since_s = self.now(), session.info.get(FAILED)
-        if away_since_s is None and not self.jumped_s:
+        if away_since_s is None and not self.jumped_s and not self.lost:
             return
         if away_since_s is not None:
             lasted_s = time.monotonic() - away_since_s
             count(session, Mishap.DATABASE_AWAY, at=at, lasted_s=lasted_s)
         if self.jumped_s:
             count(session, Mishap.CLOCK_JUMPED, at=at, lasted_s=self.jumped_s)
+        if self.lost:
+            count(session, Mishap.LINE_LOST, at=at, times=self.lost)
         session.commit()
         session.info.pop(FAILED, None)
-        self.jumped_s = 0.0
+        self.jumped_s, self.lost = 0.0, 0
 
     def _difference_s(self) -> float:
         return self.now().timestamp() - self.now_s()

@@ -44,3 +44,5 @@ class Mishap(StrEnum):
     """Or was frozen for so long that its lease was buried."""
     DATABASE_AWAY = "database_away"
     CLOCK_JUMPED = "clock_jumped"
+    LINE_LOST = "line_lost"
+    """Before the dot of a letter: it goes again."""

@@ -97,6 +97,10 @@ OVERCOME: Final = {
         "Interruptions: %(count)s, the longest %(seconds)s s. They waited and went on by "
         "themselves; nothing was lost. Where nobody restarted PostgreSQL, its log says why."
     ),
+    Mishap.LINE_LOST: later(
+        "The mail relay broke off connections or did not answer in time since yesterday, the last "
+        "time at %(time)s. Letters that were held up: %(count)s. They go again by themselves."
+    ),
     Mishap.CLOCK_JUMPED: later(
         "The clock of a machine that sends has jumped since yesterday, the last time at %(time)s, "
         "by %(minutes)s min at most. No letter was lost by it; see that the machine’s time is "

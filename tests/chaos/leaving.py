@@ -43,7 +43,6 @@ class Told:
 
 def doors(session: Session, settings: Settings) -> list[Door]:
     """Return everybody's link of the only mailing, in the order of its deliveries."""
-    by = signer(Right.UNSUBSCRIBE, settings.secret_keys)
     rows = session.execute(
         select(Delivery.id, Address.id, Address.value)
         .join(Address, Address.id == Delivery.address_id)
@@ -51,14 +50,15 @@ def doors(session: Session, settings: Settings) -> list[Door]:
     ).all()
     session.rollback()
     return [
-        Door(
-            value or "",
-            mint_unsubscribe(
-                by, Unsubscribe(address_id, Purpose.MARKETING, Channel.EMAIL, delivery_id)
-            ),
-        )
+        door(settings, address_id, value or "", delivery_id=delivery_id)
         for delivery_id, address_id, value in rows
     ]
+
+
+def door(settings: Settings, address_id: int, address: str, *, delivery_id: int) -> Door:
+    by = signer(Right.UNSUBSCRIBE, settings.secret_keys)
+    link = Unsubscribe(address_id, Purpose.MARKETING, Channel.EMAIL, delivery_id)
+    return Door(address, mint_unsubscribe(by, link))
 
 
 def opt_out(to: Site, door: Door) -> Told:

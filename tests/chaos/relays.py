@@ -99,5 +99,7 @@ NO_DOT: list[Script] = [
     drips,
     sends_garbage,
 ]
+HEALED: list[Script] = [hangs_after_data, forgets_the_pipeline]
+"""Of these nobody need hear: the fleet sends the letter on another line at once."""
 AFTER_A_DOT: list[Script] = [hangs_after_the_dot, answers_the_dot_with_garbage]
 STRANGE: list[Script] = [speaks_in_fragments, closes_with_421, well_behaved(b"PIPELINING")]
