@@ -97,10 +97,19 @@ class Allowance:
         )
 
     def barred(
-        self, session: Session, work: Work, recipients: Sequence[Recipient], *, at: datetime
+        self,
+        session: Session,
+        work: Work,
+        lane: Lane,
+        recipients: Sequence[Recipient],
+        *,
+        at: datetime,
     ) -> list[Result]:
-        """Return the ends of those who get no letter now, and reserve the day of the others."""
-        resting = self._resting(recipients, at=at) if self._domains else {}
+        """Return the ends of those who get no letter now, and reserve the day of the others.
+
+        A rest holds back campaigns: a service letter knocks all the same, at its own pace.
+        """
+        resting = self._resting(recipients, at=at) if lane is Lane.BULK else {}
         asking = [one.delivery_id for one in recipients if one.delivery_id not in resting]
         capped: set[int] = set()
         if work.purpose is Purpose.MARKETING and not work.uncapped:

@@ -93,7 +93,7 @@ class Holding:
             letters = allowance.letters(session, work, self.lane, wanted=wanted, at=at)
             if letters:
                 recipients = window.intend(session, work, limit=letters, at=at)
-                barred = allowance.barred(session, work, recipients, at=at)
+                barred = allowance.barred(session, work, self.lane, recipients, at=at)
         left = self.left - len(recipients)
         exhausted = self.exhausted or left <= 0 or (limit > 0 and not recipients)
         ended = exhausted and not recipients and closed >= self._open.keys()

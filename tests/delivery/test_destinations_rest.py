@@ -11,10 +11,11 @@ from crm.contacts.models import Address
 from crm.delivery import service
 from crm.delivery.dispatch import Sender
 from crm.delivery.models import Mailing, Retry
-from crm.delivery.rest import resting, rests
+from crm.delivery.rest import rest, resting, rests
+from crm.delivery.states import Lane
 from crm.delivery.waits import Wait, waits_for
 from tests.conftest import NOON, Time
-from tests.delivery.knocking import run, url_of
+from tests.delivery.knocking import a_service_letter, run, url_of
 from tests.factories import a_running_mailing, a_willing_contact
 from tests.mail.hostile import Server, Visit, listening
 
@@ -207,3 +208,14 @@ def test_once_any_sender_was_let_in_again_one_refusal_is_a_hiccup_again(
     refuses[to("busy9")], refuses[ANYBODY] = DOWN, GREYLISTED
     run(first)
     assert rests(session) == {}
+
+
+def test_a_domain_that_rests_holds_back_no_service_letter(
+    session: Session, a_sender: Make, relay: Server
+) -> None:
+    sent = a_service_letter(session)
+    domain = session.scalars(select(Address.value)).one().rpartition("@")[2]
+    rest(session, f"domain:{domain}", because="Later.", at=NOON)
+    session.commit()
+    run(a_sender(Lane.SERVICE, smtp_url=url_of(relay)))
+    assert service.tally(session, sent.mailing_id).accepted == 1
