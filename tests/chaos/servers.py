@@ -56,28 +56,30 @@ class Database(Postgres):
         done = self._tool("pg_ctl", "-D", str(self._data), "-w", "-l", log, "-m", mode, "restart")
         assert done.returncode == 0, done.stdout
 
+    def _taken(self) -> "psycopg.Connection[tuple[object, ...]]":
+        return psycopg.connect(self.address, autocommit=True, application_name=_TAKEN)
+
     @contextmanager
     def exhausted(self) -> Iterator[None]:
         """Cut everybody off, and leave no connection for anybody, for as long as it lasts."""
         taken: list[psycopg.Connection[tuple[object, ...]]] = []
-        first = psycopg.connect(self.address, autocommit=True)
+        first = self._taken()
         try:
-            for _ in range(3):
-                first.execute(_CUT_THE_PRODUCT)
+            while first.execute(_CUT_THE_PRODUCT).fetchall():
                 with contextlib.suppress(psycopg.OperationalError):
                     while True:
-                        taken.append(psycopg.connect(self.address, autocommit=True))
+                        taken.append(self._taken())
             yield
         finally:
             for connection in [first, *taken]:
                 connection.close()
 
 
-_CUT_THE_PRODUCT = """
+_TAKEN = "taken by the story"
+_CUT_THE_PRODUCT = f"""
     SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity
-    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND query <> ''
-"""
-"""The taken ones have asked nothing yet."""
+    WHERE backend_type = 'client backend' AND application_name <> '{_TAKEN}'
+"""  # noqa: S608 - a constant
 
 
 class Broker(Valkey):
