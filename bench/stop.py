@@ -27,7 +27,7 @@ from crm.consent.tokens import Right, Unsubscribe, mint_unsubscribe, signer
 from devtools import ports
 from devtools.terminal import working
 
-LETTERS = 300_000
+LETTERS = 500_000
 RATE = 20
 """Opt-outs a second."""
 SAMPLES = 200
