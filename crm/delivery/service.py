@@ -142,7 +142,9 @@ def enlist(session: Session, mailing: Mailing, people: Select[Any], *, at: datet
         literal(mailing.id), chosen.c.address_id, chosen.c.contact_id, chosen.c.provider
     ).order_by(chosen.c.provider, chosen.c.address_id)
     columns = ["mailing_id", "address_id", "contact_id", "provider"]
-    written = session.connection().execute(insert(Delivery).from_select(columns, rows)).rowcount
+    writing = insert(Delivery).from_select(columns, rows)
+    counting = {"preserve_rowcount": True}
+    written = session.connection().execute(writing, execution_options=counting).rowcount
     size = min(RANGE_SIZE, max(WINDOW, written // RANGES))
     cut = session.execute(_CUT_INTO_RANGES, {"mailing_id": mailing.id, "size": size})
     planned: int = cut.scalar_one()

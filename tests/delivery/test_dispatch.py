@@ -252,11 +252,15 @@ def test_a_paused_mailing_sends_nothing_and_all_of_it_once_resumed(
     assert len(sink.messages()) == 10
 
 
-def test_a_small_mailing_is_shared_by_several_senders(session: Session) -> None:
+@pytest.mark.parametrize(("cuts", "pieces"), [(48, [1, WINDOW, WINDOW]), (1, [2 * WINDOW + 1])])
+def test_a_mailing_is_cut_so_that_several_senders_share_it(
+    session: Session, monkeypatch: pytest.MonkeyPatch, cuts: int, pieces: list[int]
+) -> None:
+    monkeypatch.setattr(service, "RANGES", cuts)
     many_willing_contacts(session, 2 * WINDOW + 1)
     mailing = a_running_mailing(session)
     ranges = session.scalars(select(Range.waiting).where(Range.mailing_id == mailing.id))
-    assert sorted(ranges) == [1, WINDOW, WINDOW]
+    assert sorted(ranges) == pieces
 
 
 @pytest.mark.parametrize("because", [None, "Somebody has complained."])
