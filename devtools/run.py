@@ -68,7 +68,7 @@ def _programs(port: int) -> list[Program]:
     python = str(PYTHON)
     web = ["gunicorn", "wsgi:app", "-b", f"{ports.LOOPBACK}:{port}", "--worker-class", "gthread"]
     web += ["--workers", "2", "--threads", "8", "--no-control-socket", "--log-level", "warning"]
-    lanes = [("bulk", 3), ("service", 2), ("house", 1)]
+    lanes = [("bulk", 2), ("service", 2), ("house", 1)]
     beat = [*CELERY, "beat", "-s", str(VAR / "beat"), "-l", "WARNING"]
     return [
         Program("the web server", [python, "-m", *web]),

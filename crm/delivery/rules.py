@@ -8,9 +8,8 @@ from crm.delivery.states import DeliveryState, Lane
 
 LINES = 64
 """Connections a bulk sender keeps at most."""
-SENDERS = 3
-"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes. More
-than two cores, because each waits a part of its time until PostgreSQL has written."""
+SENDERS = 2
+"""Bulk senders at work, as the worker is started: they share what a relay or a provider takes."""
 WINDOW = 128
 """Letters taken at a time, durably, or two for each line where that is less: a killed sender leaves
 so many in doubt, and so many again that have dots and no answers yet."""

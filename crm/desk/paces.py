@@ -40,7 +40,7 @@ class PaceForm(Form):
         _l("Connections at once, at most"),
         [Read(whole(0, MOST_CONNECTIONS))],
         description=_l(
-            "Three to five are usual for a big provider; 0: as many as the relay takes."
+            "Two to five are usual for a big provider; 0: as many as the relay takes."
         ),
         widget=NumberInput(min=0, max=MOST_CONNECTIONS),
     )
@@ -56,7 +56,7 @@ class PaceForm(Form):
         """Refuse fewer than there are senders, of whom each keeps one."""
         if field.data and field.data < SENDERS:
             raise StopValidation(
-                _("Three senders share them: give at least 3, or 0 for as many as the relay takes.")
+                _("Each sender keeps one: give at least 2, or 0 for as many as the relay takes.")
             )
 
     def validate_warm_up(self, field: BooleanField) -> None:

@@ -76,7 +76,7 @@ def test_a_warm_up_that_is_switched_on_begins_at_its_beginning(
         ("gmail-target_per_hour", "1000001"),
         ("gmail-target_per_hour", ""),
         ("mailru-connections", "-1"),
-        ("mailru-connections", "2"),
+        ("mailru-connections", "1"),
         ("mailru-connections", "101"),
         ("mailru-connections", "\x00"),
     ],

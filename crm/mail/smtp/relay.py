@@ -6,8 +6,8 @@ from typing import Self
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 SUBMISSION_PORT = 587
-OURS, ANOTHERS, FEWEST, MOST = 64, 20, 3, 200
-"""Connections: to a relay on this machine, to another, and at most."""
+OURS, ANOTHERS, FEWEST, MOST = 64, 20, 2, 200
+"""Connections: to a relay on this machine, to another, at least (one for each sender), and at most."""
 
 
 @dataclass(frozen=True, slots=True)
