@@ -39,9 +39,7 @@ class PaceForm(Form):
     connections = Number(
         _l("Connections at once, at most"),
         [Read(whole(0, MOST_CONNECTIONS))],
-        description=_l(
-            "Two to five are usual for a big provider; 0: as many as the relay takes."
-        ),
+        description=_l("Two to five are usual for a big provider; 0: as many as the relay takes."),
         widget=NumberInput(min=0, max=MOST_CONNECTIONS),
     )
     warm_up = BooleanField(

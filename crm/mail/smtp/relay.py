@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 SUBMISSION_PORT = 587
 OURS, ANOTHERS, FEWEST, MOST = 64, 20, 2, 200
-"""Connections: to a relay on this machine, to another, at least (one for each sender), and at most."""
+"""Connections: to a relay on this machine, to another; at least, one for each sender; at most."""
 
 
 @dataclass(frozen=True, slots=True)
