@@ -191,10 +191,10 @@ def _told(value: object) -> bytes:
 
 
 def _element(value: object, known: dict[object, str]) -> str:
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, bytes):
         return f'"\\\\x{value.hex()}"'
-    text = str(value).replace("\\", "\\\\").replace('"', '\\"')
-    known[value] = f'"{text}"'
-    return known[value]
+    said = str(value)
+    if not isinstance(value, int):
+        said = '"' + said.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    known[value] = said
+    return said

@@ -109,7 +109,8 @@ class Allowance:
 
         A rest holds back campaigns: a service letter knocks all the same, at its own pace.
         """
-        resting = self._resting(recipients, at=at) if lane is Lane.BULK else {}
+        heeds_rests = lane is Lane.BULK and self._domains
+        resting = self._resting(recipients, at=at) if heeds_rests else {}
         asking = [one.delivery_id for one in recipients if one.delivery_id not in resting]
         capped: set[int] = set()
         if work.purpose is Purpose.MARKETING and not work.uncapped:

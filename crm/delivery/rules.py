@@ -15,7 +15,7 @@ WINDOW = 128
 so many in doubt, and so many again that have dots and no answers yet."""
 RANGE_SIZE = 1024
 """Deliveries leased at a time, at most."""
-RANGES = 48
+RANGES = 24
 """Into so many leases a mailing is cut that is large enough, so that its senders end together."""
 LOOK_S = 0.25
 """No dot is written later than this after the look at consent that allowed it."""

@@ -252,7 +252,7 @@ def test_a_paused_mailing_sends_nothing_and_all_of_it_once_resumed(
     assert len(sink.messages()) == 10
 
 
-@pytest.mark.parametrize(("cuts", "pieces"), [(48, [1, WINDOW, WINDOW]), (1, [2 * WINDOW + 1])])
+@pytest.mark.parametrize(("cuts", "pieces"), [(24, [1, WINDOW, WINDOW]), (1, [2 * WINDOW + 1])])
 def test_a_mailing_is_cut_so_that_several_senders_share_it(
     session: Session, monkeypatch: pytest.MonkeyPatch, cuts: int, pieces: list[int]
 ) -> None:
